@@ -1,0 +1,1 @@
+"""Benchmarks as data: cards, published tables, lm-eval tasks. No engine code."""

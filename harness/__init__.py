@@ -1,0 +1,1 @@
+"""Score a checkpoint against published numbers: sample, grade, score, verdict, report."""

@@ -1,0 +1,1 @@
+"""The verbs of the ``ringlite`` command that belong to the harness."""

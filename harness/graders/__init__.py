@@ -1,0 +1,1 @@
+"""Graders: pure functions from a response and a gold answer to a grade."""

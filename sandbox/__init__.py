@@ -1,0 +1,1 @@
+"""Run, judge, call and unit-test untrusted code in isolation."""
