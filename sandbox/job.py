@@ -68,7 +68,7 @@ class JudgeCase(_Model):
 
 
 class CallCase(_Model):
-    """One function call. ``expected_py`` is a Python literal, for values that JSON cannot hold (tuple, set, nan, ...)."""
+    """One function call. ``expected_py`` is a Python literal, for values JSON lacks (tuple, set, nan)."""
 
     args: list[Any] = Field(default_factory=list)
     args_py: str | None = None
