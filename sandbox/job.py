@@ -2,7 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sandbox.errors import InvalidJob
 
 Language = Literal["python", "cpp", "java"]
 Mode = Literal["run", "judge", "call", "unit"]
@@ -81,14 +83,14 @@ class CallCase(_Model):
 class JudgeTests(_Model):
     """Cases of a ``judge`` job."""
 
-    cases: list[JudgeCase]
+    cases: list[JudgeCase] = Field(min_length=1)
 
 
 class CallTests(_Model):
     """Cases of a ``call`` job; ``entry_point`` is ``f`` or ``Class.method`` (a fresh object for each case)."""
 
     entry_point: str
-    cases: list[CallCase]
+    cases: list[CallCase] = Field(min_length=1)
 
 
 class UnitTests(_Model):
@@ -132,6 +134,30 @@ class Job(_Model):
     compile_limits: Limits | None = None
     options: Options = Options()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _tests_follow_mode(cls, data: Any) -> Any:
+        """Reads ``tests`` as what the mode calls for, so that an error names the one field that is wrong."""
+        if not isinstance(data, dict):
+            return data
+        mode, tests = data.get("mode", "run"), data.get("tests")
+        kinds: dict[str, type[_Model]] = {"judge": JudgeTests, "call": CallTests, "unit": UnitTests}
+        kind = kinds.get(mode) if isinstance(mode, str) else None
+        if kind is None:
+            if tests is not None and mode == "run":
+                raise ValueError("a job of mode 'run' takes no tests")
+            return data
+        if tests is None:
+            raise ValueError(f"a job of mode '{mode}' needs tests")
+        if kind is JudgeTests and isinstance(tests, list):
+            tests = {"cases": tests}
+        if isinstance(tests, BaseModel) and not isinstance(tests, kind):
+            raise ValueError(f"the tests of a job of mode '{mode}' are a {kind.__name__}, not a {type(tests).__name__}")
+        try:
+            return {**data, "tests": kind.model_validate(tests)}
+        except ValidationError as error:
+            raise ValueError(_first_complaint(error, "tests.")) from None
+
 
 class CaseResult(_Model):
     """What happened in one case. ``cpu_s``: seconds of CPU of the process tree; ``memory_mb``: its peak, MiB."""
@@ -146,7 +172,10 @@ class CaseResult(_Model):
 
 
 class Result(_Model):
-    """The verdict on a job with its evidence; the job's verdict is that of the first case that is not accepted."""
+    """The verdict on a job with its evidence; the job's verdict is that of the first case that is not accepted.
+
+    ``input_sha256``: batch only, the SHA-256 of the input line; resuming compares it.
+    """
 
     id: str = ""
     verdict: Verdict
@@ -163,3 +192,26 @@ class Result(_Model):
     message: str = ""
     isolation: str = ""
     retries: int = 0
+    input_sha256: str = ""
+
+
+def _first_complaint(error: ValidationError, prefix: str = "") -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = prefix + ".".join(str(part) for part in first["loc"])
+    text = first["msg"].removeprefix("Value error, ")
+    text = text.replace("Input should be", "should be")
+    text = f"{place.rstrip('.')}: {text}" if place else text
+    more = error.error_count() - 1
+    return f"{text} (and {more} more)" if more else text
+
+
+def parse_job(data: Any) -> Job:
+    """Reads a job from decoded JSON in the format of the batch files.
+
+    Raises:
+        InvalidJob: One sentence that names the field.
+    """
+    try:
+        return Job.model_validate(data)
+    except ValidationError as error:
+        raise InvalidJob(_first_complaint(error)) from None
