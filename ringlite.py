@@ -44,6 +44,7 @@ app = typer.Typer(
     cls=_LazyGroup,
     rich_markup_mode=None,
     add_completion=False,
+    pretty_exceptions_enable=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
