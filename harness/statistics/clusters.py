@@ -6,7 +6,8 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from scipy import stats
 
-from ..errors import UsageError
+from harness.errors import UsageError
+
 from .accuracy import NAN, Interval, avg_at_n
 from .counts import Counts
 

@@ -40,7 +40,7 @@ class Equivalence:
 
 
 def difference_error(v: float, problems: int, ours: float, published: float, half_unit: float) -> float:
-    """SE_D = sqrt( v/(P n) + v/(P m) + h^2/3 ); h is half a unit of the last printed digit (a uniform rounding error)."""
+    """SE_D = sqrt( v/(P n) + v/(P m) + h^2/3 ); h is half a unit of the last printed digit (uniform error)."""
     return math.sqrt(v / (problems * ours) + v / (problems * published) + half_unit**2 / 3)
 
 

@@ -1,7 +1,7 @@
 """A/A: do repeated runs of the same thing differ by more than sampling explains?
 
-A harness whose repeated runs differ by more has a hidden source of variation (a changing prompt, a shared seed, a cache,
-a grader that depends on load), and its SE_samp is too small.
+A harness whose repeated runs differ by more has a hidden source of variation (a changing prompt, a shared seed, a
+cache, a grader that depends on load), and its SE_samp is too small.
 """
 
 import math
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from ..errors import UsageError
+from harness.errors import UsageError
+
 from .accuracy import NAN, avg_at_n
 from .counts import Counts, FloatArray, IntArray
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from ..errors import UsageError
+from harness.errors import UsageError
+
 from .accuracy import NAN, Interval, avg_at_n, se_samp
 from .counts import Counts
 
@@ -36,8 +37,8 @@ class Paired:
 def paired(a: Counts, b: Counts, level: float = 0.95) -> Paired:
     """Compares two runs problem by problem; both must hold the same problems in the same order.
 
-    Source: the paired test over questions of Miller (arXiv 2411.00640), section 4.2. Where all d_i are equal the spread is
-    not visible and ``se`` falls back to ``se_samp``.
+    Source: the paired test over questions of Miller (arXiv 2411.00640), section 4.2. Where all d_i are equal the spread
+    is not visible and ``se`` falls back to ``se_samp``.
     """
     if a.problems != b.problems:
         raise UsageError(

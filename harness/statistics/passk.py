@@ -6,7 +6,8 @@ from fractions import Fraction
 import numpy as np
 from scipy import stats
 
-from ..errors import UsageError
+from harness.errors import UsageError
+
 from .accuracy import NAN
 from .counts import Counts, FloatArray
 
