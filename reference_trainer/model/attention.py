@@ -1,0 +1,91 @@
+"""Rotary positions and grouped-query attention of BailingMoE."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers.cache_utils import Cache
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from reference_trainer.model.configuration import BailingMoeConfig
+
+
+def at_least_float32(tensor: Tensor) -> torch.dtype:
+    """float32 for the half precisions, float64 for float64: where the authors' code says float32."""
+    return torch.promote_types(tensor.dtype, torch.float32)
+
+
+@torch.no_grad()
+def rotary_tables(config: BailingMoeConfig, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """cos and sin of RoPE, each [batch, tokens, head_dim], for positions [batch, tokens]."""
+    assert config.rope_parameters is not None
+    assert config.head_dim is not None
+    kind = config.rope_parameters["rope_type"]
+    if kind == "default":
+        exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float32, device=positions.device) / config.head_dim
+        frequencies, scale = config.rope_theta**-exponents, 1.0
+    else:
+        length = int(positions.max()) + 1 if kind == "dynamic" else None
+        frequencies, scale = ROPE_INIT_FUNCTIONS[kind](config, positions.device, seq_len=length)
+    angles = positions[..., None].float() * frequencies
+    angles = torch.cat((angles, angles), dim=-1)
+    return (angles.cos() * scale).to(dtype), (angles.sin() * scale).to(dtype)
+
+
+def rotate(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turns [batch, heads, tokens, head_dim] by the position, the two halves of a head being one complex number."""
+    first, second = states.chunk(2, dim=-1)
+    return states * cos[:, None] + torch.cat((-second, first), dim=-1) * sin[:, None]
+
+
+def eager_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    **_: Any,
+) -> tuple[Tensor, Tensor]:
+    """Attention written out, as ``ALL_ATTENTION_FUNCTIONS`` call it: ([batch, tokens, heads, head_dim], weights)."""
+    groups = query.shape[1] // key.shape[1]
+    key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
+    scores = query @ key.transpose(2, 3) * scaling
+    if attention_mask is not None:
+        scores = scores + attention_mask
+    weights = scores.softmax(dim=-1, dtype=at_least_float32(scores)).to(query.dtype)
+    weights = F.dropout(weights, p=dropout, training=module.training)
+    return (weights @ value).transpose(1, 2).contiguous(), weights
+
+
+class BailingMoeAttention(nn.Module):
+    """Grouped-query attention with one fused projection, rows [all queries | all keys | all values]."""
+
+    is_causal = True
+
+    def __init__(self, config: BailingMoeConfig, layer: int):
+        super().__init__()
+        assert config.head_dim is not None
+        assert config.num_key_value_heads is not None
+        self.config, self.layer_idx, self.head_dim = config, layer, config.head_dim
+        self.heads = [config.num_attention_heads, config.num_key_value_heads, config.num_key_value_heads]
+        self.num_key_value_groups = config.num_attention_heads // config.num_key_value_heads
+        self.query_key_value = nn.Linear(config.hidden_size, sum(self.heads) * self.head_dim, bias=config.use_qkv_bias)
+        self.dense = nn.Linear(self.heads[0] * self.head_dim, config.hidden_size, bias=config.use_bias)
+
+    def forward(
+        self, hidden: Tensor, rotary: tuple[Tensor, Tensor], mask: Any, cache: Cache | None, **kwargs: Any
+    ) -> tuple[Tensor, Tensor | None]:
+        """Returns the attended states [batch, tokens, hidden] and the weights, where the implementation has them."""
+        fused = self.query_key_value(hidden).view(*hidden.shape[:-1], -1, self.head_dim).transpose(1, 2)
+        query, key, value = fused.split(self.heads, dim=1)
+        query, key = rotate(query, *rotary), rotate(key, *rotary)
+        if cache is not None:
+            key, value = cache.update(key, value, self.layer_idx)
+        attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention)
+        dropout = self.config.attention_dropout if self.training else 0.0
+        output, weights = attend(self, query, key, value, mask, dropout=dropout, scaling=self.head_dim**-0.5, **kwargs)
+        return self.dense(output.reshape(*hidden.shape[:-1], -1).contiguous()), weights
