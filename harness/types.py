@@ -56,13 +56,17 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One sample to draw: sample ``index`` of ``problem_id``, with its own seed."""
+    """One sample to draw: sample ``index`` of ``problem_id``, with its own seed.
+
+    ``style``: "chat" goes through the model's chat template; "completion" is one message whose text the model continues.
+    """
 
     task: str
     problem_id: str
     index: int
     seed: int
     messages: tuple[Message, ...]
+    style: Literal["chat", "completion"] = "chat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +130,14 @@ class Backend(Protocol):
 
     name: str
     seedable: bool  # the same request gives the same sample again, also after a resume
+    batch_size: int | None  # requests that are drawn together, rounding and all; None: each is drawn by itself
 
     def describe(self) -> dict[str, Any]:
-        """What identifies the model and engine in a manifest: name, revision or hash, chat template hash, versions."""
+        """What identifies the model and engine in a manifest.
+
+        ``model``: name, hashes of weights, tokenizer and chat template. ``engine``: name, version, dtype and whatever
+        else changes the text. ``host``: facts that may change between two starts (threads, device, batch size).
+        """
         ...
 
     def generate(self, benchmark: str, requests: Sequence[Request], params: SamplingParams) -> Iterator[Sample]:
