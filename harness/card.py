@@ -15,6 +15,9 @@ from harness.validation import load_yaml
 
 AnswerType = Literal["math", "aime", "choice", "code"]
 PromptStyle = Literal["chat", "completion"]
+RowRule = Literal[
+    "aime", "math500", "gpqa", "livecodebench", "humaneval", "evalplus", "olympiad", "minerva", "livemath"
+]
 
 
 class _Part(BaseModel):
@@ -71,7 +74,8 @@ class Prompt(_Part):
     """How a problem is asked.
 
     Attributes:
-        style: ``chat``: ``template`` becomes the user's message. ``completion``: the model continues ``Problem.prefix``.
+        style: ``chat``: ``template`` becomes the user's message. ``completion``: the model continues
+            ``Problem.prefix``.
         template: Text with ``{question}`` and other fields of the normalised row in braces.
         system: System message, or None.
         variants: Other templates by name, e.g. ``answer_line`` for GPQA.
@@ -157,9 +161,7 @@ class Card(_Part):
     local: tuple[LocalFile, ...] = ()
     package: str | None = None
     columns: dict[str, tuple[str, ...]]
-    rows: Literal[
-        "aime", "math500", "gpqa", "livecodebench", "humaneval", "evalplus", "olympiad", "minerva", "livemath"
-    ]
+    rows: RowRule
     release: str | None = None
     window: tuple[str, str] | None = None
     options_seed: int | None = None

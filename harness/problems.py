@@ -143,8 +143,8 @@ def locate(card: Card, data: Path | None = None, options: LoadOptions | None = N
         except UsageError as error:
             faults.append(str(error))
     raise UsageError(
-        f"no data for benchmark '{card.name}' ({'; '.join(faults) or 'no folder was named'}): give its rows with --data "
-        f"DIR or {DATA_VARIABLE}, or let the hub be reached once"
+        f"no data for benchmark '{card.name}' ({'; '.join(faults) or 'no folder was named'}): give its rows with "
+        f"--data DIR or {DATA_VARIABLE}, or let the hub be reached once"
     )
 
 

@@ -1,6 +1,6 @@
 """Turns a failed validation of a YAML file into one sentence that names the file, the key and the way out."""
 
-import types
+import inspect
 import typing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,6 +68,6 @@ def _fields_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+    if inspect.isclass(annotation) and not typing.get_args(annotation):
         return annotation if issubclass(annotation, BaseModel) else None
     return next((found for arg in typing.get_args(annotation) if (found := _model_in(arg))), None)

@@ -72,7 +72,7 @@ def json_rows(text: str, place: str) -> list[RawRow]:
 
 def _open(path: Path) -> io.TextIOBase:
     if path.name.endswith(".gz"):
-        return gzip.open(path, "rt", encoding="utf-8")  # type: ignore[return-value]  # typeshed: TextIOWrapper union
+        return gzip.open(path, "rt", encoding="utf-8")
     return path.open(encoding="utf-8")
 
 

@@ -73,7 +73,7 @@ def math500(card: Card, rows: Iterable[RawRow], order: tuple[str, ...]) -> list[
     result = []
     for number, raw in enumerate(rows, 1):
         gold = str(column(card, raw, "answer", number)).strip()
-        metadata = {name: raw[name] for name in ("subject", "level") if name in raw}
+        metadata: dict[str, Any] = {name: raw[name] for name in ("subject", "level") if name in raw}
         question = str(column(card, raw, "question", number)).strip()
         result.append(Row(str(column(card, raw, "id", number)), question, gold, gold, metadata=metadata))
     return result
@@ -143,8 +143,12 @@ def livemath(card: Card, rows: Iterable[RawRow], order: tuple[str, ...]) -> list
         if options:
             question = f"{question}\n{' '.join(str(option) for option in options)}"
         exam, _, language = config.rpartition("_")
-        metadata = {"cluster": f"{exam or config}-{position}", "exam": exam, "language": language}
-        metadata["question_type"] = raw.get("question_type")
+        metadata = {
+            "cluster": f"{exam or config}-{position}",
+            "exam": exam,
+            "language": language,
+            "question_type": raw.get("question_type"),
+        }
         result.append(Row(f"{config}-{position}", question, gold, gold, metadata=metadata))
     return result
 
