@@ -1,0 +1,149 @@
+"""Two expressions: parsed by Math-Verify, compared as numbers where they are numbers, else by Math-Verify.
+
+Math-Verify rounds to 6 decimals, so 6.63e-34 equals 1.6e-19 there, and evaluates differences at 15 digits, so two
+numbers that agree that far are equal. Here numbers are evaluated to 40 digits and compared relatively.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+from latex2sympy2_extended.sets import FiniteSet
+from math_verify import parse, verify
+from math_verify.parser import LatexExtractionConfig
+from sympy import (
+    Basic,
+    Eq,
+    Expr,
+    Float,
+    Intersection,
+    Interval,
+    MatrixBase,
+    Rational,
+    Set,
+    Symbol,
+    Tuple,
+    Union,
+    UnevaluatedExpr,
+)
+from sympy.core.relational import Relational
+
+from harness.graders.math.fast_path import normalized
+
+DIGITS = 40
+_EXACT = 1e-25
+_NINE = 1.01e-9
+_GIVEN = 3e-6
+_LATEX_ONLY = (LatexExtractionConfig(),)
+_POINTS = (
+    (Rational(137, 100), Rational(271, 113), Rational(53, 71), Rational(311, 97), Rational(89, 41), Rational(29, 83)),
+    (Rational(19, 31), Rational(97, 89), Rational(173, 59), Rational(61, 107), Rational(211, 67), Rational(151, 73)),
+    (Rational(-83, 71), Rational(-47, 59), Rational(29, 37), Rational(-131, 89), Rational(101, 61), Rational(-17, 23)),
+)
+_POSITIVE = 2
+
+
+@lru_cache(maxsize=4096)
+def parse_expression(answer: str) -> Any:
+    """Returns the sympy object of a cleaned answer, or None when the grammar does not know it."""
+    found = parse(f"\\boxed{{{answer}}}", _LATEX_ONLY, parsing_timeout=None)
+    return found[0] if found and isinstance(found[0], Basic | MatrixBase) else None
+
+
+def _math_verify(gold: Any, answer: Any) -> bool:
+    return bool(verify([gold], [answer], timeout_seconds=None, allow_set_relation_comp=True))
+
+
+def _is_expression(value: Any) -> bool:
+    return (
+        isinstance(value, Expr)
+        and not isinstance(value, Relational | Set | Tuple | MatrixBase)
+        and not value.has(UnevaluatedExpr)
+    )
+
+
+def _number(value: Expr) -> complex | Any:
+    number = value.doit().evalf(DIGITS)
+    return number if number.is_number and number.is_finite is not False and not number.has(Symbol) else None
+
+
+def _relative(left: Any, right: Any) -> float:
+    difference = abs((left - right).evalf(DIGITS))
+    scale = max(abs(left), abs(right))
+    if scale == 0:
+        return 0.0
+    return float(difference / scale)
+
+
+def _same_numbers(gold: Expr, answer: Expr) -> bool | None:
+    """The verdict on two expressions without variables; None when one of them has no value."""
+    left, right = _number(gold), _number(answer)
+    if left is None or right is None:
+        return None
+    gold_given, answer_given = gold.has(Float), answer.has(Float)
+    distance = _relative(left, right)
+    if gold_given:
+        return distance <= _GIVEN and _math_verify(gold, answer)
+    return distance <= (_NINE if answer_given else _EXACT)
+
+
+def _value_at(value: Expr, point: tuple[Rational, ...]) -> Any:
+    symbols = sorted(value.free_symbols, key=lambda symbol: symbol.name)
+    if len(symbols) > len(point):
+        return None
+    return _number(value.subs(dict(zip(symbols, point, strict=False))))
+
+
+def _sampled(gold: Expr, answer: Expr) -> bool | None:
+    """Compares two expressions in the same variables at fixed points; None where that does not decide."""
+    names = [sorted(symbol.name for symbol in value.free_symbols) for value in (gold, answer)]
+    if names[0] != names[1] or gold.has(Float) or answer.has(Float):
+        return None
+    verdicts = []
+    for point in _POINTS:
+        left, right = _value_at(gold, point), _value_at(answer, point)
+        verdicts.append(None if left is None or right is None else _relative(left, right) <= _EXACT)
+    if False in verdicts[:_POSITIVE]:
+        return False
+    return True if all(verdicts) else None
+
+
+def same_expression(gold_text: str, answer_text: str) -> bool:
+    """The verdict on two cleaned answers that are no plain numbers."""
+    gold, answer = parse_expression(gold_text), parse_expression(answer_text)
+    if gold is None or answer is None:
+        return _bare(gold_text) == _bare(answer_text)
+    if (
+        _is_expression(gold)
+        and _is_expression(answer)
+        and not isinstance(gold, Symbol)
+        and not isinstance(answer, Symbol)
+    ):
+        try:
+            verdict = (
+                _sampled(gold, answer) if gold.free_symbols or answer.free_symbols else _same_numbers(gold, answer)
+            )
+        except (TypeError, ValueError, ArithmeticError, AttributeError, NotImplementedError):
+            verdict = None
+        if verdict is not None:
+            return verdict
+    if isinstance(answer, Relational) and not answer.free_symbols:
+        return False
+    return _math_verify(gold, answer)
+
+
+def _bare(text: str) -> str:
+    return normalized(text).replace(" ", "")
+
+
+def same_relation_sets(gold_text: str, items: list[str], either: bool) -> bool:
+    """Whether inequalities, joined by "or" (``either``) or "and", describe the gold's set."""
+    gold = parse_expression(gold_text)
+    relations = [parse_expression(item) for item in items]
+    if gold is None or any(relation is None for relation in relations):
+        return False
+    try:
+        sets = [relation.as_set() for relation in relations]
+        target = gold if isinstance(gold, Set) else gold.as_set()
+        return bool((Union if either else Intersection)(*sets) == target)
+    except (TypeError, ValueError, AttributeError, NotImplementedError):
+        return False

@@ -1,0 +1,54 @@
+"""Equations, chains and residues as they are written."""
+
+import re
+
+_EQUALS = re.compile(r"(?<![<>!:\\])=(?!=)")
+_APPROX = re.compile(r"\\(?:approx|simeq|sim|thickapprox|doteq)(?:eq)?(?![a-zA-Z])")
+_INEQUALITY = re.compile(r"[<>]|\\(?:[lg]e(?:q|qslant)?|lt|gt|ne|neq)(?![a-zA-Z])")
+_LETTER = re.compile(
+    r"(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])|\\(?:alpha|beta|gamma|theta|lambda|mu|phi|omega|sigma|rho|delta|angle|text|mathrm|mathbf|vec|overline)"
+    r"|(?<!\\)(?<![a-zA-Z])(?!sqrt|sin|cos|tan|log|ln|pi|exp)[a-zA-Z]{2,}"
+)
+_INTEGER = r"[-+]?[0-9]{1,40}"
+_RESIDUE = re.compile(
+    rf"^(?:.*\\equiv\s*)?({_INTEGER})\s*(?:\\(?:pmod|bmod|mod)|\(\s*(?:\\text\s*\{{\s*)?mod(?![a-z])\s*\}}?|(?<![a-z])mod(?![a-z]))\s*"
+    rf"\{{?\s*({_INTEGER})\s*\}}?\s*\)?$"
+)
+_LEADING_WORDS = re.compile(r"^\\text\s*\{(?P<words>[^{}]*)\}\s*[:=]?\s*(?=[-+0-9\\(\[])")
+_NEGATIVE_WORDS = re.compile(r"\b(?:not|no|never|less|more|greater|at|about|approximately|fewer)\b", re.IGNORECASE)
+
+
+def residue(text: str) -> str:
+    """Evaluates ``a \\bmod m`` and ``a \\pmod m`` of integers as written; returns anything else unchanged."""
+    match = _RESIDUE.match(text)
+    if match is None or int(match.group(2)) <= 0:
+        return text
+    return str(int(match.group(1)) % int(match.group(2)))
+
+
+def side_chain(text: str) -> list[str]:
+    """Splits ``a = b = c`` into its sides; an approximation after the last side is left off.
+
+    Words before a value (``\\text{Area: } 5``) are left off, too.
+    """
+    words = _LEADING_WORDS.match(text)
+    if words and not _NEGATIVE_WORDS.search(words.group("words")):
+        text = text[words.end() :]
+    if "\\begin" in text or is_inequality(text):
+        return [text]
+    parts = [part.strip() for part in _APPROX.split(text) if part.strip()]
+    text = parts[0] if parts else text
+    sides = [side.strip() for side in _EQUALS.split(text) if side.strip()]
+    if len(sides) == 1 and len(parts) > 1 and not bare_value(sides[0]):
+        return [sides[0], parts[1]]
+    return sides or [text]
+
+
+def is_inequality(text: str) -> bool:
+    """Whether a text is an inequality."""
+    return _INEQUALITY.search(text) is not None
+
+
+def bare_value(text: str) -> bool:
+    """Whether a side of an equation has no variable in it."""
+    return _LETTER.search(text) is None and any(character.isdigit() or character == "\\" for character in text)
