@@ -78,8 +78,8 @@ def find_target(against: str) -> Target:
     """Finds a row of published scores.
 
     Args:
-        against: Row name of a table that comes with ringlite (``ring-lite``, ``qwen3-8b-thinking``); ``FILE:ROW`` with the
-            name of such a file or the path of one's own; or the path of a file with one row.
+        against: Row name of a table that comes with ringlite (``ring-lite``, ``qwen3-8b-thinking``); ``FILE:ROW``
+            with the name of such a file or the path of one's own; or the path of a file with one row.
 
     Raises:
         UsageError: There is no such row (with the nearest), or the file cannot be read.

@@ -52,7 +52,17 @@ def _cell(value: Any) -> str | None:
     return text
 
 
+def _numbers(value: Any) -> Any:
+    """Figures of a protocol are numbers again; everything else stays."""
+    if isinstance(value, dict):
+        return {name: _numbers(item) for name, item in value.items()}
+    if isinstance(value, str) and _FIGURE.match(value):
+        return float(value) if "." in value else int(value)
+    return value
+
+
 Figure = Annotated[str | None, BeforeValidator(_cell)]
+Protocol = Annotated[dict[str, Any], BeforeValidator(_numbers)]
 
 
 class _Part(BaseModel):
@@ -79,7 +89,7 @@ class Column(_Part):
     problems: int | None = Field(None, gt=0)
     samples: int | None = Field(None, gt=0)
     samples_source: Literal["stated", "inferred", "unknown"] = "unknown"
-    protocol: dict[str, Any] = Field(default_factory=dict)
+    protocol: Protocol = Field(default_factory=dict)
     note: str | None = None
 
 
@@ -156,11 +166,11 @@ class Table(_Part):
 class TableFile(_Part):
     """A file of tables; see the module."""
 
-    schema_version: Literal[1] = 1
+    schema_version: int = Field(1, ge=1, le=1)
     name: str = ""
     title: str = ""
     citation: str = ""
-    protocol: dict[str, Any] = Field(default_factory=dict)
+    protocol: Protocol = Field(default_factory=dict)
     columns: dict[str, Column] = Field(default_factory=dict)
     tables: dict[str, Table]
 
@@ -174,7 +184,7 @@ class _Text(yaml.SafeLoader):
 
 
 for _tag in ("float", "int"):
-    _Text.add_constructor(f"tag:yaml.org,2002:{_tag}", lambda loader, node: loader.construct_scalar(node))
+    _Text.add_constructor(f"tag:yaml.org,2002:{_tag}", lambda _, node: str(node.value))
 
 
 def claimed_samples(column: str) -> int | None:
