@@ -30,7 +30,7 @@ def read_rows(path: Path) -> Iterator[RawRow]:
                 yield from csv.DictReader(file)
         elif name.endswith((".jsonl", ".jsonl.gz")):
             with _open(path) as file:
-                yield from json_lines(file, str(path))
+                yield from (row for _, row in json_lines(file, str(path)))
         elif name.endswith((".json", ".json.gz")):
             with _open(path) as file:
                 yield from json_rows(file.read(), str(path))
@@ -42,8 +42,8 @@ def read_rows(path: Path) -> Iterator[RawRow]:
         raise UsageError(f"{path} is not UTF-8 text at byte {error.start}: damaged, or not a data file") from error
 
 
-def json_lines(lines: Iterable[str], place: str) -> Iterator[RawRow]:
-    """Parses JSON Lines; blank lines are passed over. A bad line raises ``UsageError`` with its number."""
+def json_lines(lines: Iterable[str], place: str) -> Iterator[tuple[int, RawRow]]:
+    """Parses JSON Lines into (line number, row); blank lines are passed over. A bad line raises ``UsageError``."""
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -54,7 +54,7 @@ def json_lines(lines: Iterable[str], place: str) -> Iterator[RawRow]:
             raise UsageError(f"{place}, line {number}: not valid JSON ({error}); {hint}") from error
         if not isinstance(row, dict):
             raise UsageError(f"{place}, line {number}: a JSON object was expected, not {type(row).__name__}")
-        yield row
+        yield number, row
 
 
 def json_rows(text: str, place: str) -> list[RawRow]:
