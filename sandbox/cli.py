@@ -1,4 +1,4 @@
-"""The verbs of ``ringlite sandbox``. Exit code 0: accepted; 1: not accepted; 2: bad input or a host that cannot do it."""
+"""The verbs of ``ringlite sandbox``. Exit code 0: accepted; 1: not; 2: bad input, or a host that cannot do it."""
 
 import json
 import signal
