@@ -42,12 +42,24 @@ class Switches(BaseModel):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"]) or cls.__name__
+            name = ".".join(str(part) for part in first["loc"])
             if first["type"] == "extra_forbidden":
-                hint = nearest(name, cls.model_fields)
-                known = "" if hint else f"; known settings: {', '.join(sorted(cls.model_fields))}"
-                raise UsageError(f"{place}: unknown setting '{name}'{hint}{known}") from None
+                known = cls._known(first["loc"][:-1])
+                hint = nearest(str(first["loc"][-1]), known) or f"; known settings: {', '.join(sorted(known))}"
+                raise UsageError(f"{place}: unknown setting '{name}'{hint}") from None
+            if first["type"] == "value_error":
+                raise UsageError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
             raise UsageError(f"{place}: {name} = {first['input']!r}: {first['msg']}") from None
+
+    @classmethod
+    def _known(cls, path: tuple[int | str, ...]) -> list[str]:
+        """Names of the settings at ``path`` below this table."""
+        table: type[BaseModel] = cls
+        for part in path:
+            inner = table.model_fields[str(part)].annotation
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                table = inner
+        return list(table.model_fields)
 
 
 class ObjectiveConfig(Switches):
@@ -111,6 +123,10 @@ class ObjectiveConfig(Switches):
             raise ValueError("under_fill 'resample' needs budget_scope 'global'")
         if self.under_fill == "resample" and self.token_budget is None:
             raise ValueError("under_fill 'resample' needs a token_budget")
+        if self.loss == "sft" and (self.kl_coefficient or self.entropy_coefficient):
+            raise ValueError(
+                "loss 'sft' has no KL and no entropy term: set kl_coefficient and entropy_coefficient to 0"
+            )
         return self
 
 
@@ -128,7 +144,9 @@ class OptimizerConfig(Switches):
         weight_decay: Decoupled decay of matrices and expert tensors; vectors (norms, biases) are never decayed.
         max_grad_norm: Gradients are scaled to at most this global L2 norm; None never clips.
         updates_per_rollout: Optimiser steps that share one rollout; its prompts are split evenly among them.
-        micro_batch_tokens: Most tokens, padding included, in one forward pass; changes memory and nothing else.
+        micro_batch_tokens: Most tokens, padding included, in one forward pass; changes memory and nothing else. A
+            longer sequence has a pass of its own.
+        autocast: ``bfloat16`` computes matrix products in it; weights and reductions stay in float32.
     """
 
     learning_rate: float = Field(default=3e-6, gt=0)
@@ -142,6 +160,7 @@ class OptimizerConfig(Switches):
     max_grad_norm: float | None = Field(default=1.0, gt=0)
     updates_per_rollout: int = Field(default=1, ge=1)
     micro_batch_tokens: int = Field(default=16_384, ge=1)
+    autocast: Literal["none", "bfloat16"] = "none"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -164,3 +183,28 @@ class RolloutConfig(Switches):
     responses_per_prompt: int = Field(default=16, ge=1)
     max_new_tokens: int = Field(default=24_576, ge=1)
     temperature: float = Field(default=1.0, gt=0)
+
+
+class RLConfig(Switches):
+    """One reinforcement-learning stage.
+
+    Attributes:
+        seed: Of the prompt shuffle, the responses and the fill order.
+        rollout: What is sampled in an iteration.
+        objective: What is minimised.
+        optimizer: How the weights move.
+    """
+
+    seed: int = Field(default=0, ge=0)
+    rollout: RolloutConfig = RolloutConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        updates, prompts = self.optimizer.updates_per_rollout, self.rollout.prompts_per_step
+        if updates > prompts:
+            raise ValueError(f"updates_per_rollout ({updates}) exceeds prompts_per_step ({prompts}): lower it")
+        if self.objective.loss == "sft":
+            raise ValueError("objective.loss 'sft' has no rollouts: choose c3po or grpo")
+        return self

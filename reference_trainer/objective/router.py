@@ -31,6 +31,23 @@ class RouterSums:
     entropy: Tensor
     tokens: int
 
+    def detach(self) -> "RouterSums":
+        """The same sums without their graph."""
+        return RouterSums(self.probabilities.detach(), self.counts, self.z.detach(), self.entropy, self.tokens)
+
+    @staticmethod
+    def add(parts: "Sequence[RouterSums]") -> "RouterSums | None":
+        """The sums of all parts together; None for no part."""
+        if not parts:
+            return None
+        return RouterSums(
+            torch.stack([part.probabilities for part in parts]).sum(0),
+            torch.stack([part.counts for part in parts]).sum(0),
+            torch.stack([part.z for part in parts]).sum(0),
+            torch.stack([part.entropy for part in parts]).sum(0),
+            sum(part.tokens for part in parts),
+        )
+
 
 def router_sums(router_logits: Sequence[Tensor], counted: Tensor, top_k: int) -> RouterSums:
     """Sums of one micro-batch from the router logits of each mixture-of-experts layer.
@@ -47,7 +64,7 @@ def router_sums(router_logits: Sequence[Tensor], counted: Tensor, top_k: int) ->
     log_z = stacked.logsumexp(-1)
     probabilities = stacked.softmax(-1)
     chosen = stacked.detach().topk(top_k, dim=-1).indices.flatten(1)
-    counts = torch.zeros_like(stacked[:, 0] if stacked.shape[1] else stacked.sum(1)).detach()
+    counts = stacked.new_zeros(stacked.shape[0], stacked.shape[-1])
     counts = counts.scatter_add(1, chosen, torch.ones_like(chosen, dtype=counts.dtype))
     with torch.no_grad():
         entropy = log_z - (probabilities * stacked).sum(-1)

@@ -1,0 +1,45 @@
+"""Runs a stage for a number of steps: metrics beside every step, checkpoints, and the way back from a kill."""
+
+from pathlib import Path
+
+from reference_trainer.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
+from reference_trainer.metrics import MetricsLog
+from reference_trainer.step import RLTrainer
+
+
+def run(
+    trainer: RLTrainer,
+    steps: int,
+    folder: Path,
+    *,
+    checkpoint_every: int = 1,
+    keep: int = 2,
+    tensorboard: bool = False,
+    other_threads: bool = False,
+) -> None:
+    """Advances ``trainer`` to ``steps`` iterations in all, resuming from the newest checkpoint of ``folder``.
+
+    Whenever the process dies, calling this again with a trainer made from the same inputs continues, and weights and
+    ``metrics.jsonl`` end bitwise as those of a run that was never interrupted.
+
+    Args:
+        trainer: Fresh; its state is replaced where there is a checkpoint.
+        steps: Iterations of the whole stage.
+        folder: Of this run: ``metrics.jsonl``, ``timings.jsonl``, ``checkpoints/``.
+        checkpoint_every: Steps between checkpoints; the last step always has one.
+        keep: Newest checkpoints that are kept.
+        tensorboard: Write event files as well.
+        other_threads: See ``load_checkpoint``.
+    """
+    newest = latest_checkpoint(folder / "checkpoints")
+    if newest is not None:
+        trainer.load_state_dict(load_checkpoint(newest, other_threads=other_threads))
+    log = MetricsLog(folder, tensorboard=tensorboard, step=trainer.steps)
+    try:
+        while trainer.steps < steps:
+            metrics, timings = trainer.step()
+            log.append(trainer.steps, metrics, timings)
+            if trainer.steps % checkpoint_every == 0 or trainer.steps == steps:
+                save_checkpoint(folder / "checkpoints", trainer.steps, trainer.state_dict(), keep)
+    finally:
+        log.close()
