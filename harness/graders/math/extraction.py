@@ -15,6 +15,13 @@ _PLACEHOLDER = re.compile(
     r"^(?:\\text\w*\s*\{)?\s*(?:your |the |final |my )*(?:answer|result|solution|\.{2,3}|\\[lc]?dots|…|_+|\?+)?(?: here)?\s*\}?$",
     re.IGNORECASE,
 )
+
+
+def is_placeholder(content: str) -> bool:
+    """Whether a box holds nothing, or the prompt's own words ("your answer", "...")."""
+    return _PLACEHOLDER.match(content) is not None
+
+
 _JOINT = re.compile(
     r"(?:[\s$,;、，；和或及]|\\[()\[\],;!]|\\q?quad|\\text\s*\{\s*,?\s*(?:and|or)\s*,?\s*\}|(?:and|or)(?![a-zA-Z])|&"
     r"|(?<![a-zA-Z\\])[a-zA-Z](?:_\{?\w\}?)?\s*=(?!=))*",
@@ -71,7 +78,7 @@ def extract(response: str, *, boxes_only: bool = False, prefilled: bool = False)
     text = visible(response, prefilled=prefilled)
     if text is None:
         return None
-    boxes = [box for box in find_boxes(text, repair=not boxes_only) if _PLACEHOLDER.match(box.content) is None]
+    boxes = [box for box in find_boxes(text, repair=not boxes_only) if not is_placeholder(box.content)]
     if not boxes:
         return None if boxes_only else find_statement(text)
     parts = _parts(text, boxes)
