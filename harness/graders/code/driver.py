@@ -2,8 +2,8 @@
 
 This file is what runs there (as a program), and the harness imports ``encode`` and ``decode`` from it, so it uses the
 standard library only. Standard input: ``{"program", "entry_point", "parts": [[encoded arguments, ...], ...], "limits":
-[seconds, ...], "form"}``. Standard output: a line for each call, ``[encoded result, name of its type, seconds]``; a line
-``{"failed": reason}`` is the last. Each part has a fresh namespace. What the program prints goes nowhere.
+[seconds, ...], "form"}``. Standard output: a line for each call, ``[encoded result, name of its type, seconds]``; a
+line ``{"failed": reason}`` is the last. Each part has a fresh namespace. What the program prints goes nowhere.
 
 All that this process says is the program's claim about its own results. It knows no expected value, so a program that
 writes the lines itself gains nothing.

@@ -140,8 +140,8 @@ def _continuation(code: str, prompt: str, demand: bool) -> str | None:
     ``demand``: the text is not known to be code, so it has to parse to count.
     """
     base = prompt if prompt.endswith("\n") else prompt + "\n"
-    shifted = ["    " + code.lstrip(), textwrap.indent(textwrap.dedent(code), "    ")]
-    for candidate in [*shifted, code] if demand else [code, *shifted]:
+    shifted = [textwrap.indent(textwrap.dedent(code), "    "), "    " + code.lstrip()]
+    for candidate in [code, *shifted] if code.lstrip("\n")[:1].isspace() else [*shifted, code]:
         body = _without_tail(candidate.split("\n"), base)
         if parses(base + body):
             return base + body

@@ -3,7 +3,7 @@
 Forms of ``Problem.gold``, by ``gold["kind"]``:
 
 - ``livecodebench``: ``function`` (name, or None for a program that reads stdin), ``starter_code``, ``public_tests``
-  and ``private_tests`` (as stored: JSON text, the hub's encoded text, a list of ``{input, output, testtype}``, or None).
+  and ``private_tests`` (as stored: JSON text, the hub's encoded text, a list of ``{input, output, testtype}``, None).
 - ``humaneval``: ``prompt``, ``entry_point``, ``test`` (source that defines ``check``), ``canonical_solution``.
 - ``evalplus``: ``dataset`` (``humaneval`` or ``mbpp``), ``task_id``, ``prompt``, ``entry_point``,
   ``canonical_solution``, ``base_input``, ``plus_input``, ``atol``, ``contract``.
@@ -12,7 +12,8 @@ Forms of ``Problem.gold``, by ``gold["kind"]``:
 from typing import Any
 
 from harness.errors import UsageError
-from harness.graders.code import evalplus, humaneval, livecodebench
+from harness.graders.code import humaneval, livecodebench
+from harness.graders.code.evalplus import Oracle
 from harness.graders.code.extract import after_thinking, function_program, last_block
 from harness.types import Grade, GradeStatus, Problem, Sample
 from sandbox import Sandbox
@@ -35,17 +36,19 @@ class CodeGrader:
     def __init__(self, sandbox: Sandbox) -> None:
         """``sandbox`` must be open; it is not closed here."""
         self._sandbox = sandbox
-        self._oracle = evalplus.Oracle(self.execute)
+        self._oracle = Oracle(self.execute)
 
     def grade(self, problem: Problem, sample: Sample) -> Grade:
-        """Judges one response.
+        """Judges one response, or the program in ``sample.metadata["program"]`` where an importer found one.
 
         Raises:
             UsageError: The problem's gold is of no known form or its tests are damaged.
             SandboxError: The sandbox failed, retries included: no verdict on the program follows from that.
         """
-        answer = after_thinking(sample.response)
-        program = None if answer is None else program_of(problem.gold, answer)
+        program = sample.metadata.get("program")
+        if program is None:
+            answer = after_thinking(sample.response)
+            program = None if answer is None else program_of(problem.gold, answer)
         if not program:
             status: GradeStatus = "truncated" if sample.finish_reason == "length" else "no_answer"
             return self._make(problem, sample, status, None, False, {"verdict": status})
