@@ -49,9 +49,11 @@ class Published:
 
     @property
     def half_unit(self) -> float:
-        """h: half a unit of the last digit, in points. A quoted figure may have been padded with zeros."""
-        text = self.text.rstrip("0") if self.quoted and "." in self.text else self.text
-        return 0.5 * 10.0 ** -decimals(text.rstrip("."))
+        """h: half a unit of the last digit, in points. A quoted figure may have been padded with a zero."""
+        digits = decimals(self.text)
+        if self.quoted and digits == 2 and self.text.endswith("0"):
+            digits = 1
+        return 0.5 * 10.0**-digits
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.scoring_breakdown import breakdowns
+from harness.scoring_repeats import find_repeats
 from harness.scoring_tally import FINISHES, STATUSES, UNKNOWN, SampleColumns, ScorerColumn, Tally
 from harness.scoring_types import OtherScorer, ProblemScore, Score, Shares, Tokens
 from harness.statistics import (
@@ -84,7 +85,7 @@ def score_tally(
     known = [metadata.get(name, {}) for name in names]
     clusters = [str(row["cluster"]) for row in known if row.get("cluster") is not None]
     clustered = bool(names) and len(clusters) == len(names)
-    identical, repeatable, distinct = _identical(columns, size)
+    repeats = find_repeats(columns, size)
     finished = main.graded & (columns.finish == FINISHES.index("stop"))
     expected = expected_problems if expected_problems is not None else len(names)
     return Score(
@@ -114,10 +115,12 @@ def score_tally(
         others=tuple(_other(columns, main, name, tally) for name in tally.scorers if name != scorer),
         tokens=_tokens(columns, main),
         groups=breakdowns(names, known, counts),
-        per_problem=_per_problem(tally.problem_ids, columns, main, identical, metadata),
-        identical_problems=int((identical & repeatable).sum()),
-        repeatable_problems=int(repeatable.sum()),
-        distinct_texts=distinct,
+        per_problem=_per_problem(tally.problem_ids, columns, main, repeats.identical, metadata),
+        identical_problems=int(repeats.identical.sum()),
+        repeatable_problems=repeats.repeatable,
+        identical_long=repeats.identical_long,
+        repeated_long=repeats.repeated_long,
+        distinct_texts=repeats.distinct,
         stray_grades=tally.stray_grades,
     )
 
@@ -188,14 +191,6 @@ def _tokens(columns: SampleColumns, main: ScorerColumn) -> Tokens:
     )
 
 
-def _identical(columns: SampleColumns, size: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_], float]:
-    """Per problem: whether all texts are equal, whether there are at least 2; and distinct texts over samples."""
-    drawn = np.bincount(columns.problem, minlength=size)
-    pairs = np.unique(np.stack([columns.problem.astype(np.int64), columns.fingerprint], axis=1), axis=0)
-    texts = np.bincount(pairs[:, 0], minlength=size) if pairs.size else np.zeros(size, dtype=np.int64)
-    return texts == 1, drawn >= 2, _ratio(float(texts.sum()), float(drawn.sum()))
-
-
 def _per_problem(
     names: Sequence[str],
     columns: SampleColumns,
@@ -220,7 +215,7 @@ def _per_problem(
             truncated=int(cut[i]),
             no_answer=int(none[i]),
             mean_tokens=float(tokens[i] / counted[i]) if counted[i] else math.nan,
-            identical=bool(identical[i] and drawn[i] >= 2),
+            identical=bool(identical[i]),
             metadata=metadata.get(name, {}),
         )
         for i, name in enumerate(names)

@@ -99,6 +99,8 @@ class Score:
         per_problem: In the order of the benchmark.
         identical_problems: Problems with at least 2 samples all of whose texts are equal.
         repeatable_problems: Problems with at least 2 samples.
+        identical_long: Those of them whose text is long enough that chance cannot repeat it.
+        repeated_long: Share of the long responses that repeat an earlier one of their problem; NaN without long ones.
         distinct_texts: Distinct texts over samples, counted within problems.
         stray_grades: Grades whose sample is not there.
     """
@@ -132,5 +134,7 @@ class Score:
     per_problem: tuple[ProblemScore, ...]
     identical_problems: int
     repeatable_problems: int
+    identical_long: int
+    repeated_long: float
     distinct_texts: float
     stray_grades: int
