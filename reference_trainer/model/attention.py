@@ -61,6 +61,15 @@ def eager_attention(
     return (weights @ value).transpose(1, 2).contiguous(), weights
 
 
+def decode(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
+    """Attention of one new token a row, [batch, heads, 1, head_dim], over [batch, groups, tokens, head_dim].
+
+    The heads of a group stand where the tokens of a query usually do, so keys and values need no copy a head.
+    """
+    grouped = query.reshape(query.shape[0], key.shape[1], -1, query.shape[3])
+    return F.scaled_dot_product_attention(grouped, key, value, attn_mask=mask, dropout_p=dropout)
+
+
 class BailingMoeAttention(nn.Module):
     """Grouped-query attention with one fused projection, rows [all queries | all keys | all values]."""
 
@@ -87,5 +96,7 @@ class BailingMoeAttention(nn.Module):
             key, value = cache.update(key, value, self.layer_idx)
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention)
         dropout = self.config.attention_dropout if self.training else 0.0
+        if query.shape[2] == 1 and self.config._attn_implementation == "sdpa":
+            return self.dense(decode(query, key, value, mask, dropout).reshape(hidden.shape[0], 1, -1)), None
         output, weights = attend(self, query, key, value, mask, dropout=dropout, scaling=self.head_dim**-0.5, **kwargs)
         return self.dense(output.reshape(*hidden.shape[:-1], -1).contiguous()), weights

@@ -96,12 +96,19 @@ def eager_experts(experts: Any, hidden: Tensor, chosen: Tensor, weights: Tensor)
     flat, top_k = chosen.flatten(), chosen.shape[1]
     order = flat.argsort(stable=True)
     counts = torch.bincount(flat, minlength=experts.num_experts).tolist()
+    # unbind and index_select: the backward of plain indexing fills a tensor of full size for every expert.
+    parts = zip(
+        hidden.index_select(0, order // top_k).split(counts),
+        experts.gate_up_proj.unbind(),
+        experts.down_proj.unbind(),
+        strict=True,
+    )
     outputs = []
-    for index, rows in enumerate(hidden[order // top_k].split(counts)):
+    for rows, gate_up, down in parts:
         if len(rows):
-            gate, up = F.linear(rows, experts.gate_up_proj[index]).chunk(2, dim=-1)
-            outputs.append(F.linear(experts.act_fn(gate) * up, experts.down_proj[index]))
-    restored = torch.cat(outputs)[order.argsort()].view(*chosen.shape, -1)
+            gate, up = F.linear(rows, gate_up).chunk(2, dim=-1)
+            outputs.append(F.linear(experts.act_fn(gate) * up, down))
+    restored = torch.cat(outputs).index_select(0, order.argsort()).view(*chosen.shape, -1)
     return (restored * weights[..., None]).sum(dim=1).to(hidden.dtype)
 
 
