@@ -145,8 +145,8 @@ def _main_scorer(card: Card | None, entry: Mapping[str, Any], graded: Iterable[s
     usual = MAIN_SCORERS[card.grader] if card else ""
     if usual in seen or not (seen or entry["scorers"]):
         return usual or "unknown"
-    declared = [name for name in entry["scorers"] if name in seen]
-    return [*declared, *seen, *map(str, entry["scorers"])][0]
+    declared = [str(name) for name in entry["scorers"]]
+    return [*(name for name in declared if name in seen), *seen, *declared][0]
 
 
 def write_results(results: Results) -> Path:

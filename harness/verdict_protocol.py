@@ -18,6 +18,8 @@ FIELDS: dict[str, str] = {
     "prompt": "prompt template",
     "system_prompt": "system message",
     "prompt_style": "chat or completion",
+    "prompt_variant": "variant of the card's prompt",
+    "rendered_prompts": "hash of all rendered prompts",
     "chat_template": "hash of the chat template",
     "shots": "examples in the prompt",
     "temperature": "sampling temperature",
@@ -31,6 +33,7 @@ FIELDS: dict[str, str] = {
     "engine_version": "its version",
     "dtype": "number format",
 }
+_NONE_IS_A_VALUE = frozenset({"max_tokens", "prompt", "system_prompt", "window"})
 # Another set of problems cannot be excused: the published figure says nothing about it.
 NEVER_ACCEPTED = frozenset({"problems"})
 
@@ -74,7 +77,9 @@ def run_protocol(manifest: Mapping[str, Any], task: str, scorer: str) -> dict[st
         "data": data.pop("hash", None) or data.pop("content_hash", None),
         "prompt": prompt.get("template"),
         "system_prompt": prompt.get("system"),
-        "prompt_style": engine.pop("prompt_style", None) or prompt.get("style"),
+        "prompt_style": prompt.get("style"),
+        "prompt_variant": prompt.get("variant"),
+        "rendered_prompts": prompt.get("rendered_hash"),
         "chat_template": manifest.get("model", {}).get("chat_template_hash"),
         "shots": entry.get("shots", 0),
         **{name: sampling.get(name) for name in ("temperature", "top_p", "top_k", "max_tokens", "stop")},
@@ -94,7 +99,12 @@ def published_protocol(published: Published, card: Card) -> dict[str, Any]:
     """What a source states; ``prompt: card`` stands for the prompt of the card."""
     stated = dict(published.protocol)
     if stated.get("prompt") == "card":
-        stated.update(prompt=card.prompt.template, system_prompt=card.prompt.system, prompt_style=card.prompt.style)
+        chat = card.prompt.style == "chat"
+        stated.update(
+            prompt=card.prompt.template if chat else None,
+            system_prompt=card.prompt.system,
+            prompt_style=card.prompt.style,
+        )
     stated["problems"] = published.problems or card.num_problems
     if card.content_hash is not None:
         stated["data"] = card.content_hash
@@ -114,7 +124,7 @@ def against_published(
         elif _equal(mine, theirs[name]):
             state = "same"
         else:
-            state = "not recorded" if mine is None and name not in ("max_tokens", "system_prompt") else "differs"
+            state = "not recorded" if mine is None and name not in _NONE_IS_A_VALUE else "differs"
         result.append(_comparison(name, mine, theirs.get(name), state, accepted))
     return result
 

@@ -70,7 +70,8 @@ def _notes(row: Row) -> list[str]:
             notes.append(f"  accepted by the user: {escape(', '.join(verdict.accepted))}")
     if score.shares.truncated > 0:
         notes.append(
-            f"  {escape(row.title)}, finished answers alone: {points(score.finished_score)} over {score.finished_samples}"
+            f"  {escape(row.title)}, finished answers alone: {points(score.finished_score)} "
+            f"over {score.finished_samples}"
         )
     for other in score.others:
         notes.append(
