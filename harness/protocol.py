@@ -19,11 +19,13 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
-from harness.card import Card
+from harness.card import Card, PromptStyle
 from harness.errors import UsageError
+from harness.problems import Loaded
 from harness.types import Problem, Request, SamplingParams
 
 # Fields of a task that two runs may differ in without sampling anything else.
@@ -36,64 +38,70 @@ class Task:
 
     Attributes:
         card: The benchmark.
-        problems: Those that are asked, in the card's order, after the limit.
-        total_problems: Those that the card's selection has.
-        params: How each is sampled.
+        loaded: Its problems, all of them, and where they came from.
+        params: How each is sampled; None: generations of unknown origin.
         n: Samples a problem.
-        data: Identity of the rows: ``hash`` and whatever else must not change.
-        source: Where the rows were read from (path or hub name, revision); may differ between sessions.
-        variant: Name of the prompt variant, or "".
+        style: "chat", or "completion" (the model continues the bare prompt).
+        variant: Name of the prompt variant; None: the card's own choice.
         limit: First problems only; None: all.
-        scorers: Scorer name -> versions of what decides.
     """
 
     card: Card
-    problems: Sequence[Problem]
-    total_problems: int
-    params: SamplingParams
+    loaded: Loaded
+    params: SamplingParams | None
     n: int
-    data: Mapping[str, Any]
-    source: Mapping[str, Any] = field(default_factory=dict)
-    variant: str = ""
+    style: PromptStyle = "chat"
+    variant: str | None = None
     limit: int | None = None
-    scorers: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def problems(self) -> Sequence[Problem]:
+        """The problems that are asked."""
+        return self.loaded.problems[: self.limit]
+
+    @cached_property
     def protocol(self) -> dict[str, Any]:
         """The hashed part: what another run has to share for its samples to count as samples of this task."""
-        prompt = self.card.prompt
-        template = prompt.variants[self.variant] if self.variant else prompt.template
+        loaded, prompt = self.loaded, self.card.prompt
+        rendered = [self.card.messages(problem, self.style) for problem in loaded.problems]
         return {
             "benchmark": self.card.name,
-            "data": dict(self.data),
-            "prompt": {"style": prompt.style, "template": template, "system": prompt.system},
-            "sampling": {**asdict(self.params), "stop": list(self.params.stop)},
+            "data": {"hash": loaded.content_hash, "tests_hash": loaded.tests_hash, **_plain(loaded.selection)},
+            "prompt": {
+                "style": self.style,
+                "variant": self.variant,
+                "template": None
+                if self.style == "completion"
+                else prompt.variants.get(self.variant or "", prompt.template),
+                "system": prompt.system,
+                "rendered_hash": digest(rendered)[:16],
+            },
+            "sampling": _plain(asdict(self.params)) if self.params else None,
         }
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """16 hex digits that name the task."""
         return digest(self.protocol)[:16]
 
-    @property
-    def entry(self) -> dict[str, Any]:
-        """The task's entry in the manifest."""
+    def entry(self, scorers: Mapping[str, Any]) -> dict[str, Any]:
+        """The task's entry in the manifest; ``scorers``: name -> versions and switches of what decides."""
         extent = {
             "n": self.n,
             "limit": self.limit,
             "num_problems": len(self.problems),
-            "total_problems": self.total_problems,
+            "total_problems": len(self.loaded.problems),
         }
-        return {**self.protocol, "extent": extent, "scorers": dict(self.scorers), "source": dict(self.source)}
+        source = {**_plain(asdict(self.loaded.source)), "expected_hash": self.loaded.expected_hash}
+        return {**self.protocol, "extent": extent, "scorers": _plain(scorers), "source": source}
 
     def requests(self, run_seed: int) -> Iterator[Request]:
         """Yields one request a sample, problem by problem."""
-        task = self.hash
         for problem in self.problems:
-            messages = self.card.messages(problem)
+            messages = self.card.messages(problem, self.style)
             for index in range(self.n):
-                seed = sample_seed(run_seed, task, problem.id, index)
-                yield Request(task, problem.id, index, seed, messages)
+                seed = sample_seed(run_seed, self.hash, problem.id, index)
+                yield Request(self.hash, problem.id, index, seed, messages, self.style)
 
 
 def digest(value: Any) -> str:
@@ -163,6 +171,11 @@ def merge(recorded: Mapping[str, Any] | None, asked: Mapping[str, Any], folder: 
         merged["tasks"][name] = {**entry, "scorers": scorers}
     merged["sessions"] = [*recorded["sessions"], *asked["sessions"]]
     return merged
+
+
+def _plain(value: Any) -> Any:
+    """The value as it comes back from a JSON file."""
+    return json.loads(json.dumps(value))
 
 
 def _closed(entry: Mapping[str, Any]) -> dict[str, Any]:
