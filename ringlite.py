@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "score": ("harness.cli.score", "app", "Sample a model on benchmarks, grade, score and compare with the paper."),
     "grade": ("harness.cli.grade", "app", "Grade saved generations or single answers; needs no model."),
     "benchmarks": ("harness.cli.benchmarks", "app", "List the benchmarks and whether their data can be reached."),
+    "data": ("harness.cli.data", "app", "Pin, check and fetch the rows that scores rest on."),
     "report": ("harness.cli.report", "app", "Render the table and the HTML page of a run folder again."),
     "codeforces": ("harness.cli.codeforces", "app", "Rate submissions against real contest standings."),
     "sandbox": ("sandbox.cli", "app", "Run, judge and serve untrusted code in isolation."),

@@ -70,6 +70,20 @@ class LocalFile(_Part):
     content_hash: str | None = None
 
 
+class Download(_Part):
+    """A file that its authors publish at a plain URL.
+
+    Attributes:
+        url: Where it is.
+        path: Where it belongs below the data folder.
+        sha256: Of its bytes; None where it could not be verified (the content hash is checked anyway).
+    """
+
+    url: str
+    path: str
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+
+
 class Prompt(_Part):
     """How a problem is asked.
 
@@ -135,6 +149,7 @@ class Card(_Part):
         hub: Hub sources, the main one first.
         local: Files below the data folder, the main one first.
         package: Installed Python package that carries the rows.
+        download: Published file, for sets that are not on the hub in this form.
         columns: Field of the normalised row -> names it has in the known sources; the first one present is taken.
         rows: Rule that makes a normalised row (``harness.loaders.rows``).
         release: LiveCodeBench: release that is filtered.
@@ -160,6 +175,7 @@ class Card(_Part):
     hub: tuple[Hub, ...] = ()
     local: tuple[LocalFile, ...] = ()
     package: str | None = None
+    download: Download | None = None
     columns: dict[str, tuple[str, ...]]
     rows: RowRule
     release: str | None = None

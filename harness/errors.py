@@ -10,6 +10,14 @@ class UsageError(Exception):
     exit_code = 2
 
 
+class DataUnavailable(UsageError):
+    """A benchmark's rows cannot be had here; nothing is known against them."""
+
+
+class DataNowhere(DataUnavailable):
+    """None of the places that a benchmark's rows can come from has them."""
+
+
 class CheckFailed(Exception):
     """A check that the user asked for came out red. Exit code 1."""
 

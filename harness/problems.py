@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from harness.card import Card
-from harness.errors import UsageError, nearest
+from harness.errors import DataNowhere, DataUnavailable, UsageError, nearest
 from harness.loaders.checks import check_rows
 from harness.loaders.gpqa import PASSWORD_VARIABLE
 from harness.loaders.hub import find_hub
@@ -36,7 +36,7 @@ class LoadOptions:
         window: LiveCodeBench: first and last contest day, both included; ``("", "")``: the whole release.
         prompt: Name of a prompt variant of the card.
         revision: Commit of the hub data set (a lock file's).
-        hub: Whether the hub may be asked.
+        hub: Whether the hub may be asked; ``cached``: only its cache on this machine.
     """
 
     gpqa_password: str | None = field(default=None, repr=False)
@@ -44,7 +44,7 @@ class LoadOptions:
     window: tuple[str, str] | None = None
     prompt: str | None = None
     revision: str | None = None
-    hub: bool = True
+    hub: Literal["online", "cached", "never"] = "online"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,8 @@ def load(card: Card, data: Path | None = None, options: LoadOptions | None = Non
         options: Choices of the caller.
 
     Raises:
-        UsageError: The rows are nowhere (with what to do), unreadable, damaged, or not this benchmark's.
+        DataUnavailable: The rows are nowhere, or locked up; the message says what to do.
+        UsageError: They are unreadable, damaged, or not this benchmark's.
     """
     options = options or LoadOptions()
     release = options.release or card.release
@@ -124,7 +125,7 @@ def locate(card: Card, data: Path | None = None, options: LoadOptions | None = N
     """Where the rows of a card are; see ``load``. The rows are read when they are iterated.
 
     Raises:
-        UsageError: Nowhere: the message lists the places and what to do.
+        DataNowhere: The message lists the places and what to do.
     """
     options = options or LoadOptions()
     release = options.release or card.release
@@ -137,12 +138,12 @@ def locate(card: Card, data: Path | None = None, options: LoadOptions | None = N
     if card.package is not None:
         return _package(card)
     faults = [f"{folder} has none of {looked_for(card, release)}"] if folder is not None else []
-    for hub in card.hub if options.hub else ():
+    for hub in card.hub if options.hub != "never" else ():
         try:
-            return find_hub(card, hub, release, options.revision)
-        except UsageError as error:
+            return find_hub(card, hub, release, options.revision, cached_only=options.hub == "cached")
+        except DataUnavailable as error:
             faults.append(str(error))
-    raise UsageError(
+    raise DataNowhere(
         f"no data for benchmark '{card.name}' ({'; '.join(faults) or 'no folder was named'}): give its rows with "
         f"--data DIR or {DATA_VARIABLE}, or let the hub be reached once"
     )

@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from harness.errors import UsageError
+from harness.errors import DataUnavailable, UsageError
 from harness.loaders.read import RawRow
 
 PASSWORD_VARIABLE = "RINGLITE_GPQA_PASSWORD"
@@ -27,10 +27,11 @@ def read_archive(path: Path, member: str, password: str | None) -> list[RawRow]:
         password: The one that the authors publish; None or wrong raises.
 
     Raises:
-        UsageError: No password, a wrong one, or a damaged archive.
+        DataUnavailable: No password, or a wrong one.
+        UsageError: A damaged archive.
     """
     if not password:
-        raise UsageError(
+        raise DataUnavailable(
             f"{path} is encrypted: give its password (published in the README of idavidrein/gpqa) with --gpqa-password "
             f"or the environment variable {PASSWORD_VARIABLE}"
         )
@@ -40,9 +41,9 @@ def read_archive(path: Path, member: str, password: str | None) -> list[RawRow]:
                 raise UsageError(f"{path} holds no {member}: it is not GPQA's archive")
             text = archive.read(member, pwd=password.encode()).decode("utf-8")
     except (RuntimeError, zlib.error) as error:
-        raise UsageError(f"the password does not open {path}; it is published in the README of idavidrein/gpqa") from (
-            None if isinstance(error, RuntimeError) else error
-        )
+        raise DataUnavailable(
+            f"the password does not open {path}; it is published in the README of idavidrein/gpqa"
+        ) from (None if isinstance(error, RuntimeError) else error)
     except (zipfile.BadZipFile, UnicodeDecodeError) as error:
         # The header check of the old zip cipher lets one wrong password in 256 through; its rubbish fails the CRC.
         raise UsageError(f"{path} is damaged, or the password does not open it: {error}") from error
