@@ -136,7 +136,7 @@ def _row(
     verdict = None
     if card is not None and published is not None:
         compared = against_published(protocol, published_protocol(published, card), accept)
-        verdict = decide(score, published, card.margin, compared, protocol["temperature"], accept)
+        verdict = decide(score, published, card.margin, compared, protocol.get("temperature"), accept)
     return Row(score, card, entry, protocol, published, verdict, asked)
 
 

@@ -70,7 +70,7 @@ class FieldComparison:
 def run_protocol(manifest: Mapping[str, Any], task: str, scorer: str) -> dict[str, Any]:
     """The protocol of one task of a run, flat: field -> value, None where the manifest does not know it."""
     entry = manifest["tasks"][task]
-    sampling, prompt = entry.get("sampling", {}), entry.get("prompt", {})
+    sampling, prompt = entry.get("sampling") or {}, entry.get("prompt") or {}
     data, engine = dict(entry.get("data", {})), dict(manifest.get("engine", {}))
     flat: dict[str, Any] = {
         "problems": entry.get("extent", {}).get("num_problems"),
@@ -82,7 +82,9 @@ def run_protocol(manifest: Mapping[str, Any], task: str, scorer: str) -> dict[st
         "rendered_prompts": prompt.get("rendered_hash"),
         "chat_template": manifest.get("model", {}).get("chat_template_hash"),
         "shots": entry.get("shots", 0),
-        **{name: sampling.get(name) for name in ("temperature", "top_p", "top_k", "max_tokens", "stop")},
+        **{
+            name: sampling[name] for name in ("temperature", "top_p", "top_k", "max_tokens", "stop") if name in sampling
+        },
         "scorer": scorer,
         "scorer_version": entry.get("scorers", {}).get(scorer),
         "engine": engine.pop("name", None),
@@ -124,7 +126,8 @@ def against_published(
         elif _equal(mine, theirs[name]):
             state = "same"
         else:
-            state = "not recorded" if mine is None and name not in _NONE_IS_A_VALUE else "differs"
+            unknown = mine is None and not (name in ours and name in _NONE_IS_A_VALUE)
+            state = "not recorded" if unknown else "differs"
         result.append(_comparison(name, mine, theirs.get(name), state, accepted))
     return result
 
