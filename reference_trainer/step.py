@@ -1,4 +1,8 @@
-"""One training iteration, from prompts to changed weights; read it with the specification's six steps beside it."""
+"""One training iteration, from prompts to changed weights.
+
+The way of a step: here (``RLTrainer.step``) -> ``rollout/transformers_engine.py`` -> ``objective/budget.py`` ->
+``engine/update.py`` -> ``objective/c3po.py``.
+"""
 
 import time
 from collections.abc import Callable, Sequence
