@@ -9,6 +9,7 @@ from harness.errors import UsageError, nearest
 from harness.graders import choice
 from harness.graders.code import CodeGrader
 from harness.graders.math import MathGrader
+from harness.graders.official import OfficialGrader
 from harness.types import Grade, Problem, Sample
 from sandbox import Sandbox
 
@@ -19,6 +20,10 @@ SCORERS: dict[str, tuple[str, ...]] = {
     "choice": ("choice",),
     "code": ("code",),
 }
+
+
+# Verdicts that came with imported generations; only where they are asked for.
+OFFICIAL = "official"
 
 
 class SampleGrader(Protocol):
@@ -45,12 +50,12 @@ def scorer_names(card: Card, asked: Sequence[str] = ()) -> tuple[str, ...]:
     Raises:
         UsageError: An asked one does not exist at all.
     """
-    known = sorted({name for names in SCORERS.values() for name in names})
+    known = sorted({OFFICIAL, *(name for names in SCORERS.values() for name in names)})
     for name in asked:
         if name not in known:
             raise UsageError(f"unknown scorer '{name}'{nearest(name, known)}; known: {', '.join(known)}")
     own = SCORERS[card.answer_type]
-    return tuple(name for name in own if name in asked) or own
+    return tuple(name for name in (*own, OFFICIAL) if name in asked) or own
 
 
 def make_grader(scorer: str, workers: int | None = None) -> SampleGrader:
@@ -63,6 +68,8 @@ def make_grader(scorer: str, workers: int | None = None) -> SampleGrader:
         return _Math(scorer, workers)
     if scorer == "choice":
         return _Choice()
+    if scorer == OFFICIAL:
+        return OfficialGrader()
     return _Code(workers)
 
 
