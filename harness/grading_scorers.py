@@ -7,11 +7,9 @@ from typing import Any, Protocol
 from harness.card import Card
 from harness.errors import UsageError, nearest
 from harness.graders import choice
-from harness.graders.code import CodeGrader
 from harness.graders.math import MathGrader
 from harness.graders.official import OfficialGrader
 from harness.types import Grade, Problem, Sample
-from sandbox import Sandbox
 
 # The first one is what the score rests on: against published numbers the scorer of the paper.
 SCORERS: dict[str, tuple[str, ...]] = {
@@ -108,6 +106,9 @@ class _Code:
     scorer = "code"
 
     def __init__(self, workers: int | None) -> None:
+        from harness.graders.code import CodeGrader
+        from sandbox import Sandbox
+
         self._sandbox = Sandbox(workers=workers) if workers else Sandbox()
         self._sandbox.__enter__()
         self._grader = CodeGrader(self._sandbox)

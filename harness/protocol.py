@@ -76,7 +76,7 @@ class Task:
                 "system": prompt.system,
                 "rendered_hash": digest(rendered)[:16],
             },
-            "sampling": _plain(asdict(self.params)) if self.params else None,
+            "sampling": _plain(asdict(self.params)) if self.params else {},
         }
 
     @cached_property

@@ -13,6 +13,7 @@ from harness.grading_scorers import SampleGrader, make_grader, scorer_names
 from harness.progress import RunProgress
 from harness.protocol import Task, merge, new_manifest, now
 from harness.sampling import missing, sample_task
+from harness.scoring_problems import write_problems
 from harness.store import RunStore
 from harness.types import Backend, Problem, Sample
 
@@ -59,6 +60,8 @@ def run_tasks(
         manifest = _manifest(backend, tasks, names, graders, seed)
         manifest = merge(store.manifest, manifest, folder)
         store.write_manifest(manifest)
+        for task in tasks:
+            write_problems(folder, task.hash, task.card, task.problems)
         progress = stack.enter_context(RunProgress())
         for task in tasks:
             left = len(missing(task, store, seed))

@@ -63,7 +63,7 @@ class OpenAIBackend:
 
     name = "openai"
     seedable = False  # seeds are sent, and whether a server keeps to them cannot be known
-    batch_size = None
+    batch_size: int | None = None
 
     def __init__(self, options: OpenAIOptions) -> None:
         self._options = options

@@ -22,7 +22,7 @@ class ReplayBackend:
 
     name = "replay"
     seedable = True
-    batch_size = None
+    batch_size: int | None = None
 
     def __init__(
         self,

@@ -61,7 +61,7 @@ class TransformersBackend:
             )
         checkpoint = find_checkpoint(options.model, options.revision)
         self._device = find_device(options.device)
-        self.batch_size: int = options.batch_size or (16 if self._device == "cpu" else 64)
+        self.batch_size: int | None = options.batch_size or (16 if self._device == "cpu" else 64)
         with quiet():
             self._tokenizer = load_tokenizer(checkpoint, options.tokenizer)
             self._model = load_model(checkpoint, self._device, options.dtype)
