@@ -54,12 +54,10 @@ class Scorer(nn.Module):
 
     def forward(self, batch: MicroBatch, *, router_only: bool = False, entropy_gradient: bool = False) -> Scores:
         """Scores one micro-batch; with ``router_only`` the head is not run and only ``router_logits`` is filled."""
-        positions = (batch.attention.long().cumsum(-1) - 1).clamp(min=0)
+        # Padding stands on the right, where causal attention never looks: no mask and no positions are needed.
         with torch.autocast(batch.input_ids.device.type, torch.bfloat16, enabled=self.autocast):
             output = self.model.base_model(
                 input_ids=batch.input_ids,
-                attention_mask=batch.attention.long(),
-                position_ids=positions,
                 use_cache=False,
                 **({"output_router_logits": True} if self.top_k else {}),
             )
