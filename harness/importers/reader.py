@@ -30,7 +30,7 @@ def read_generations(
     """
     matcher = _Matcher(card, problems)
     counts: dict[str, int] = {}
-    for place, generation in _generations(path, file_format):
+    for place, generation in generations(path, file_format):
         if generation.benchmark is not None and generation.benchmark != card.name:
             continue
         problem, index = matcher.find(generation, place)
@@ -56,7 +56,8 @@ def read_generations(
         )
 
 
-def _generations(path: Path, file_format: str | None) -> Iterator[tuple[str, Generation]]:
+def generations(path: Path, file_format: str | None = None) -> Iterator[tuple[str, Generation]]:
+    """Yields (place, generation) before problems are matched; arguments and errors as in ``read_generations``."""
     if file_format is not None and file_format not in FORMATS:
         raise UsageError(
             f"unknown format '{file_format}'{nearest(file_format, FORMATS) or ''}; known: {', '.join(FORMATS)}"
