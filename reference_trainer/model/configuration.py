@@ -1,5 +1,6 @@
 """The configuration of BailingMoE v1 (Ling-lite, Ring-lite): the keys of the hub's ``config.json``."""
 
+import math
 from typing import Any, ClassVar
 
 from transformers import PreTrainedConfig
@@ -71,6 +72,8 @@ class BailingMoeConfig(PreTrainedConfig):
     # So that config.json on disk is explicit, and never relies on a reader's defaults.
     has_no_defaults_at_init = True
     default_theta = 10_000.0
+    # Tools read this of every model outside transformers (TRL without asking whether it is there).
+    auto_map: ClassVar[dict[str, str]] = {}
 
     vocab_size: int = 30592
     hidden_size: int = 1024
@@ -210,7 +213,6 @@ def _check_rope_scaling(extra: dict[str, Any], parameters: dict[str, Any] | None
 
 def _yarn_attention_factor(scaling: dict[str, Any]) -> float:
     """The authors' factor on cos and sin; transformers' default differs when only one of the two mscales is given."""
-    import math
 
     def magnitude(mscale: float) -> float:
         return 1.0 if scaling["factor"] <= 1 else 0.1 * mscale * math.log(scaling["factor"]) + 1.0
