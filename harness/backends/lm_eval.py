@@ -8,12 +8,15 @@ by the user is refused when several samples are asked for, and n equal responses
 """
 
 import hashlib
+import importlib
 import importlib.metadata
 import importlib.util
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+import aiohttp
 
 from harness.errors import UsageError, nearest
 from harness.types import Request, Sample, SamplingParams
@@ -42,6 +45,8 @@ class LmEvalBackend:
         if importlib.util.find_spec("lm_eval") is None:
             raise UsageError("the lm_eval backend needs lm-evaluation-harness: pip install 'ringlite[lm-eval]'")
         from lm_eval.api.registry import get_model, model_registry
+
+        importlib.import_module("lm_eval.models")  # fills the registry
 
         known = sorted(model_registry.keys())
         if model not in known:
@@ -97,7 +102,13 @@ class LmEvalBackend:
             Instance("generate_until", {}, (self._render(request), dict(arguments)), 0, (request.task, i, 1))
             for i, request in enumerate(group)
         ]
-        responses = self._lm.generate_until(instances, disable_tqdm=True)
+        try:
+            responses = self._lm.generate_until(instances, disable_tqdm=True)
+        except (aiohttp.ClientError, OSError) as error:
+            raise UsageError(
+                f"the server behind lm-eval's '{self._model}' failed ({error}); what is stored is kept, and the same "
+                "command goes on from there"
+            ) from error
         if len(responses) != len(group) or not all(isinstance(response, str) for response in responses):
             raise UsageError(
                 f"lm-eval's model '{self._model}' lost responses (see its log above); what is stored is kept, and the "
