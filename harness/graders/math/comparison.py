@@ -11,7 +11,7 @@ from math_verify import parse, verify
 from math_verify.parser import LatexExtractionConfig
 
 from harness.graders.math.corrections import ALL
-from harness.graders.math.expressions import same_expression, same_relation_sets
+from harness.graders.math.expressions import same_expression, same_relation_sets, within
 from harness.graders.math.strict import Strict
 
 _LATEX_ONLY = (LatexExtractionConfig(),)
@@ -37,19 +37,21 @@ def math_verify_response(golds: list[str], response: str) -> dict[str, Any]:
 
 
 def answer_request(request: dict[str, Any]) -> dict[str, Any]:
-    """Answers one request of the pool.
+    """Answers one request of the pool; the reply holds ``correct`` and what explains it.
 
-    ``{"op": "math-verify", "golds", "response"}`` or ``{"op": "strict", "golds", "answer", "corrections", "raw",
-    "several"}``; the reply holds ``correct`` and what explains it.
+    ``op`` is "math-verify" (with ``golds`` and ``response``: Math-Verify on all of it), "pair" (``golds``, ``answer``:
+    Math-Verify on the extracted answer) or "strict" (also ``corrections``, ``several``, ``tolerance``).
     """
+    golds = request["golds"]
     if request["op"] == "math-verify":
-        return math_verify_response(request["golds"], request["response"])
+        return math_verify_response(golds, request["response"])
+    answer = request["answer"]
+    if request["op"] == "pair":
+        return {"correct": any(math_verify_pair(gold, answer) for gold in golds)}
     enabled = ALL if request["corrections"] is None else frozenset(request["corrections"])
     strict = Strict(enabled, same_expression if "numbers" in enabled else math_verify_pair, same_relation_sets)
-    answer = request["answer"]
-    correct = any(strict.same(gold, answer, several=request.get("several", False)) for gold in request["golds"])
-    reply: dict[str, Any] = {"correct": correct}
-    if request.get("raw"):
-        raw = any(math_verify_pair(gold, answer) for gold in request["golds"])
-        reply |= {"math_verify": raw, "corrections": sorted(strict.used) if raw != correct else []}
-    return reply
+    correct = any(strict.same(gold, answer, several=request.get("several", False)) for gold in golds)
+    tolerance = request.get("tolerance")
+    if not correct and tolerance is not None:
+        correct = any(within(strict.value(gold), strict.value(answer), tolerance) for gold in golds)
+    return {"correct": correct, "used": sorted(strict.used)}

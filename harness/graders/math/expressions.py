@@ -4,36 +4,39 @@ Math-Verify rounds to 6 decimals, so 6.63e-34 equals 1.6e-19 there, and evaluate
 numbers that agree that far are equal. Here numbers are evaluated to 40 digits and compared relatively.
 """
 
+import re
 from functools import lru_cache
 from typing import Any
 
-from latex2sympy2_extended.sets import FiniteSet
 from math_verify import parse, verify
 from math_verify.parser import LatexExtractionConfig
 from sympy import (
     Basic,
-    Eq,
     Expr,
     Float,
+    I,
     Intersection,
-    Interval,
     MatrixBase,
     Rational,
     Set,
     Symbol,
     Tuple,
-    Union,
     UnevaluatedExpr,
+    Union,
+    log,
 )
 from sympy.core.relational import Relational
 
 from harness.graders.math.fast_path import normalized
 
 DIGITS = 40
+_MAX_MAGNITUDE = 2_000
 _EXACT = 1e-25
 _NINE = 1.01e-9
 _GIVEN = 3e-6
 _LATEX_ONLY = (LatexExtractionConfig(),)
+_TRIGONOMETRIC = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
+_DEGREES = re.compile(r"\{?\(?([0-9]+(?:\.[0-9]+)?)\s*\^\s*\{?\s*\\circ\s*\}?\)?\}?")
 _POINTS = (
     (Rational(137, 100), Rational(271, 113), Rational(53, 71), Rational(311, 97), Rational(89, 41), Rational(29, 83)),
     (Rational(19, 31), Rational(97, 89), Rational(173, 59), Rational(61, 107), Rational(211, 67), Rational(151, 73)),
@@ -45,8 +48,16 @@ _POSITIVE = 2
 @lru_cache(maxsize=4096)
 def parse_expression(answer: str) -> Any:
     """Returns the sympy object of a cleaned answer, or None when the grammar does not know it."""
+    if _TRIGONOMETRIC.search(answer):
+        answer = _DEGREES.sub(r"(\\frac{\1\\pi}{180})", answer)
     found = parse(f"\\boxed{{{answer}}}", _LATEX_ONLY, parsing_timeout=None)
-    return found[0] if found and isinstance(found[0], Basic | MatrixBase) else None
+    value = found[0] if found and isinstance(found[0], Basic | MatrixBase) else None
+    if isinstance(value, Expr):
+        # A lone i is a symbol to the parser, marked as not real.
+        value = value.subs(
+            {symbol: I for symbol in value.free_symbols if symbol.name == "i" and symbol.is_real is False}
+        )
+    return value
 
 
 def _math_verify(gold: Any, answer: Any) -> bool:
@@ -61,8 +72,8 @@ def _is_expression(value: Any) -> bool:
     )
 
 
-def _number(value: Expr) -> complex | Any:
-    number = value.doit().evalf(DIGITS)
+def _number(value: Expr, digits: int = DIGITS) -> Any:
+    number = value.evalf(digits)
     return number if number.is_number and number.is_finite is not False and not number.has(Symbol) else None
 
 
@@ -74,23 +85,39 @@ def _relative(left: Any, right: Any) -> float:
     return float(difference / scale)
 
 
+def _same_exact(gold: Expr, answer: Expr, left: Any, right: Any) -> bool:
+    """Compares two exact numbers; large ones with digits enough to tell neighbouring integers apart."""
+    if gold.is_Rational and answer.is_Rational:
+        return bool(gold == answer)
+    distance = _relative(left, right)
+    if distance > _EXACT:
+        return False
+    magnitude = int(log(max(abs(left), abs(right), 1), 10).evalf(5))
+    if magnitude < 10:
+        return True
+    digits = min(magnitude, _MAX_MAGNITUDE) + DIGITS
+    left, right = _number(gold, digits), _number(answer, digits)
+    return bool(abs(left - right) < Rational(1, 10**10)) if magnitude <= _MAX_MAGNITUDE else distance == 0
+
+
 def _same_numbers(gold: Expr, answer: Expr) -> bool | None:
     """The verdict on two expressions without variables; None when one of them has no value."""
+    gold, answer = gold.doit(), answer.doit()
     left, right = _number(gold), _number(answer)
     if left is None or right is None:
         return None
-    gold_given, answer_given = gold.has(Float), answer.has(Float)
-    distance = _relative(left, right)
-    if gold_given:
-        return distance <= _GIVEN and _math_verify(gold, answer)
-    return distance <= (_NINE if answer_given else _EXACT)
+    if gold.has(Float):
+        return _relative(left, right) <= _GIVEN and _math_verify(gold, answer)
+    if answer.has(Float):
+        return _relative(left, right) <= _NINE
+    return _same_exact(gold, answer, left, right)
 
 
 def _value_at(value: Expr, point: tuple[Rational, ...]) -> Any:
     symbols = sorted(value.free_symbols, key=lambda symbol: symbol.name)
     if len(symbols) > len(point):
         return None
-    return _number(value.subs(dict(zip(symbols, point, strict=False))))
+    return _number(value.subs(dict(zip(symbols, point, strict=False))).doit())
 
 
 def _sampled(gold: Expr, answer: Expr) -> bool | None:
@@ -101,7 +128,15 @@ def _sampled(gold: Expr, answer: Expr) -> bool | None:
     verdicts = []
     for point in _POINTS:
         left, right = _value_at(gold, point), _value_at(answer, point)
-        verdicts.append(None if left is None or right is None else _relative(left, right) <= _EXACT)
+        if (
+            len(verdicts) >= _POSITIVE
+            and left is not None
+            and right is not None
+            and not (left.is_real and right.is_real)
+        ):
+            verdicts.append(True)  # outside the domain that the positive points are in
+        else:
+            verdicts.append(None if left is None or right is None else _relative(left, right) <= _EXACT)
     if False in verdicts[:_POSITIVE]:
         return False
     return True if all(verdicts) else None
@@ -147,3 +182,14 @@ def same_relation_sets(gold_text: str, items: list[str], either: bool) -> bool:
         return bool((Union if either else Intersection)(*sets) == target)
     except (TypeError, ValueError, AttributeError, NotImplementedError):
         return False
+
+
+def within(gold_text: str, answer_text: str, tolerance: float) -> bool:
+    """Whether two answers are real numbers that differ by at most ``tolerance``."""
+    values = [parse_expression(text) for text in (gold_text, answer_text)]
+    if not all(isinstance(value, Expr) and not value.free_symbols for value in values):
+        return False
+    numbers = [_number(value) for value in values]
+    if any(number is None or not number.is_real for number in numbers):
+        return False
+    return bool(abs(numbers[0] - numbers[1]) <= Rational(str(tolerance)) + Rational(1, 10**12))

@@ -32,17 +32,26 @@ _SIZES = re.compile(
     r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|left|right|middle|[bB]igg?[lrm]?|mleft|mright)(?![a-zA-Z])\.?"
 )
 _THIN_IN_NUMBER = re.compile(r"(?<=[0-9])(?:\\[,!;: ]|~|\{\s*,\s*\}|\{\\,\})+(?=[0-9]{3}(?![0-9]))")
-_COMMA_THIN = re.compile(r"(?<=[0-9]),\s*\\!\s*(?=[0-9]{3})")
+_COMMA_THIN = re.compile(r"(?<=[0-9]),(?:\s|\\,)*\\!\s*(?=[0-9]{3})")
 _SPACES = re.compile(r"\\(?:[,;:!> ]|q?quad(?![a-zA-Z])|hspace\*?\{[^{}]*\}|hfill(?![a-zA-Z]))|~|&nbsp;|[\s]+|\\$")
 _FRACTIONS = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
 _BARE_FRACTION = re.compile(r"\\frac\s*(?:([0-9a-zA-Z])|(\{))")
 _WRAPPER = re.compile(
-    r"^(\\(?:text(?:bf|it|rm|normal|sf|tt)?|math(?:rm|bf|it|sf|tt|bb|cal|normal)|mbox|hbox|bm|boldsymbol|operatorname\*?|emph|underline"
+    r"^(\\(?:text(?:bf|it|rm|normal|sf|tt)?|math(?:rm|bf|it|sf|tt|normal)|mbox|hbox|bm|boldsymbol|operatorname\*?|emph|underline"
     r"|ensuremath|fbox|boxed)\s*)?\{"
 )
 _TRAILING = re.compile(r"(?:[\s.,;:。]|\\\\)+$")
 _DOLLARS = re.compile(r"(?<!\\)\$")
 _MATH_MARKS = re.compile(r"\\[()\[\]]")
+_COLOURS = re.compile(
+    r"\\(?:color|textcolor)\s*\{[^{}]*\}|\\(?:bf|rm|it|boldmath|bfseries|large|Large|small)(?![a-zA-Z])"
+)
+_CONSTANT = re.compile(r"\\(?:mathrm|text|mathbf|textrm|textit|mathit)\s*\{\s*([ied])\s*\}")
+# The grammar reads E as Euler's number and drops what stands below it; a name that it knows keeps E_1 and E_2 apart.
+_ENERGY = re.compile(r"(?<![a-zA-Z\\])E\s*_\s*(?:\{([^{}]*(?:\{[^{}]*\})?[^{}]*)\}|([0-9a-zA-Z]))")
+_SET_BUILDER = re.compile(r"^\\\{\s*[a-zA-Z]\s*(?:\\in\s*\\mathbb\s*\{?R\}?\s*)?(?:\\mid|\||:)\s*(.+)\\\}$")
+_RATIO_WORDS = re.compile(r"(?<=[0-9])\s*(?:\\text\s*\{\s*to\s*\}|to)\s*(?=[0-9])")
+_ELLIPSIS = re.compile(r"(?<=[0-9])\s*(?:\.{3,}|…|\\(?:[lc]?dots|dotsc)(?![a-zA-Z]))(?=\s*\$?\s*$)")
 _MARKDOWN = re.compile(r"^(\*{1,2}|_{1,2}|`+)(.+)\1$", re.DOTALL)
 
 
@@ -95,11 +104,11 @@ def unwrap(text: str) -> str:
 
 def clean(text: str) -> str:
     """Returns an answer in the notation that the parser knows best, on one line."""
-    text = _unicode(text.strip())
+    text = _ELLIPSIS.sub(r"\\ldots", _unicode(text.strip()))
     text = text.replace("\\$", "\x00") if "\\$" in text else text
     text = _DOLLARS.sub(" ", text)
     text = _MATH_MARKS.sub(" ", text).replace("\x00", "\\$")
-    text = _SIZES.sub("", text)
+    text = _CONSTANT.sub(r" \1 ", _COLOURS.sub(" ", _SIZES.sub("", text)))
     text = _COMMA_THIN.sub("", text)
     text = _THIN_IN_NUMBER.sub("", text)
     if "matrix" not in text and "\\\\" in text:
@@ -109,5 +118,8 @@ def clean(text: str) -> str:
     else:
         text = re.sub(r"\\[,;:!>]|~|\s+", " ", text)
     text = _brace_fractions(text.strip())
-    text = _TRAILING.sub("", text) if "begin" not in text else text.strip()
-    return unwrap(text)
+    text = _TRAILING.sub("", text) if "begin" not in text else text.strip(" .,")
+    text = _ENERGY.sub(
+        lambda m: "W_{E" + re.sub(r"\\text|[^0-9a-zA-Z]", "", m.group(1) or m.group(2)) + "}", unwrap(text)
+    )
+    return _RATIO_WORDS.sub(":", _SET_BUILDER.sub(r"\1", text)).strip()

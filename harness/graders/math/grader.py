@@ -4,9 +4,8 @@ import asyncio
 import os
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any, Self
 
 from harness.errors import UsageError, nearest
@@ -53,6 +52,8 @@ class MathGrader:
         corrections: Names of the corrections that are on (strict only); None for all. See ``corrections.ALL``.
         deadline: Seconds of wall time for one comparison.
         memo_size: Compared (gold, answer) pairs that are remembered.
+        explain: Whether every strict verdict says, in ``evidence``, what Math-Verify has for the same answer and which
+            corrections made the difference. It costs a second comparison.
 
     Raises:
         UsageError: An argument is out of range or unknown.
@@ -68,6 +69,7 @@ class MathGrader:
         corrections: Iterable[str] | None = None,
         deadline: float = DEADLINE_SECONDS,
         memo_size: int = 100_000,
+        explain: bool = False,
     ) -> None:
         if scorer not in SCORERS:
             raise UsageError(f"unknown scorer {scorer!r}{nearest(str(scorer), SCORERS)}; known: {', '.join(SCORERS)}")
@@ -80,6 +82,7 @@ class MathGrader:
         self.corrections = ALL if corrections is None else check_names(corrections)
         self.deadline = deadline
         self.memo_size = memo_size
+        self.explain = explain
         self.counts: Counter[str] = Counter()
         """How often each path, status and correction decided; see ``Answer.evidence``."""
         self._pool = WorkerPool(self.workers, deadline)
@@ -91,13 +94,31 @@ class MathGrader:
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ("scorer", "workers", "boxes_only", "prefilled_think", "corrections", "deadline", "memo_size")
+        names = (
+            "scorer",
+            "workers",
+            "boxes_only",
+            "prefilled_think",
+            "corrections",
+            "deadline",
+            "memo_size",
+            "explain",
+        )
         return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         MathGrader.__init__(self, **state)
 
-    def grade(self, response: str, gold: Gold, *, truncated: bool = False, kind: Kind = "math") -> Answer:
+    def grade(
+        self,
+        response: str,
+        gold: Gold,
+        *,
+        truncated: bool = False,
+        kind: Kind = "math",
+        several: bool = False,
+        tolerance: float | None = None,
+    ) -> Answer:
         """Grades one response.
 
         Args:
@@ -105,18 +126,20 @@ class MathGrader:
             gold: The answer, or several of which any one is right.
             truncated: Whether the response was cut at the token limit; tells "truncated" from "no_answer".
             kind: "math", or "aime" (the gold must be an integer from 0 to 999).
+            several: Whether each gold is known to hold several values (strict only), so that "100,200" is two.
+            tolerance: Absolute error that the problem allows in a number (strict only).
 
         Raises:
             UsageError: The gold is not one.
         """
         golds = check_gold(gold, kind)
-        task = self._prepare(response, golds, truncated)
+        task = self._prepare(response, golds, truncated, several, tolerance)
         answer = task if isinstance(task, Answer) else self._finish(task, self._compare(task))
         return self._count(answer)
 
-    async def grade_async(self, response: str, gold: Gold, *, truncated: bool = False, kind: Kind = "math") -> Answer:
+    async def grade_async(self, response: str, gold: Gold, **options: Any) -> Answer:
         """``grade`` that leaves the event loop free while a worker compares."""
-        return await asyncio.to_thread(self.grade, response, gold, truncated=truncated, kind=kind)
+        return await asyncio.to_thread(self.grade, response, gold, **options)
 
     def grade_many(self, pairs: Iterable[Pair], *, kind: Kind = "math") -> list[Answer]:
         """Grades a batch (a step of RL): ``(response, gold)`` or ``(response, gold, truncated)`` each, in order.
@@ -163,43 +186,60 @@ class MathGrader:
             "versions": versions(),
         }
 
-    def _prepare(self, response: str, golds: tuple[str, ...], truncated: bool) -> "Answer | _Task":
+    def _prepare(
+        self,
+        response: str,
+        golds: tuple[str, ...],
+        truncated: bool,
+        several: bool = False,
+        tolerance: float | None = None,
+    ) -> "Answer | _Task":
         if self.scorer == "math-verify":
             if len(response) > MAX_RESPONSE:
-                return self._refuse(
-                    None, f"the response has {len(response)} characters; at most {MAX_RESPONSE} are searched"
-                )
-            return _Task(golds, response, None, truncated, ("math-verify", golds, response))
+                reason = f"the response has {len(response)} characters; at most {MAX_RESPONSE} are searched"
+                return self._refuse(None, reason)
+            return _Task({"op": "math-verify", "golds": golds, "response": response}, None, truncated)
         found = extract(response, boxes_only=self.boxes_only, prefilled=self.prefilled_think)
         if found is None:
             return Answer(False, "truncated" if truncated else "no_answer", None, self.scorer, {"path": "extraction"})
-        return self._decide(found, golds, truncated)
-
-    def _decide(self, found: Extracted, golds: tuple[str, ...], truncated: bool) -> "Answer | _Task":
-        evidence: dict[str, Any] = {"source": found.source}
-        verdicts = [fast_path.decide(gold, found.answer) for gold in golds]
-        if True in verdicts or None not in verdicts:
-            evidence |= {"path": "fast", "math_verify": True in verdicts}
+        verdicts = [None if several else fast_path.decide(gold, found.answer) for gold in golds]
+        if True in verdicts or (None not in verdicts and tolerance is None):
+            evidence = {"path": "fast", "source": found.source, "math_verify": True in verdicts}
             return Answer(True in verdicts, "ok", found.answer[:EXTRACTED_CHARACTERS], self.scorer, evidence)
-        reason = limits.refusal(found.answer)
+        reason = limits.refusal(found.answer) or next(filter(None, map(limits.refusal, golds)), None)
         if reason is not None:
             return self._refuse(found, reason)
-        key = ("strict", golds, found.answer)
-        return _Task(golds, found.answer, found, truncated, key)
+        request = {
+            "op": "strict",
+            "golds": golds,
+            "answer": found.answer,
+            "corrections": sorted(self.corrections),
+            "several": several,
+            "tolerance": tolerance,
+        }
+        return _Task(request, found, truncated)
 
     def _refuse(self, found: Extracted | None, reason: str) -> Answer:
         extracted = found.answer[:EXTRACTED_CHARACTERS] if found is not None else None
         return Answer(False, "refused_input", extracted, self.scorer, {"path": "limits", "reason": reason})
 
     def _compare(self, task: "_Task") -> dict[str, Any]:
+        reply = self._remembered(task.key, task.request)
+        if self.explain and task.found is not None and "correct" in reply:
+            request = {"op": "pair", "golds": task.request["golds"], "answer": task.request["answer"]}
+            raw = self._remembered(("pair", *request["golds"], request["answer"]), request).get("correct")
+            reply = reply | {"math_verify": raw, "corrections": reply["used"] if raw != reply["correct"] else []}
+        return reply
+
+    def _remembered(self, key: tuple[Any, ...], request: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
-            known = self._memo.get(task.key)
+            known = self._memo.get(key)
             if known is not None:
-                self._memo.move_to_end(task.key)
+                self._memo.move_to_end(key)
                 return known
-        reply = self._pool.run(task.request(self.corrections))
+        reply = self._pool.run(request)
         with self._lock:
-            self._memo[task.key] = reply
+            self._memo[key] = reply
             while len(self._memo) > self.memo_size:
                 self._memo.popitem(last=False)
         return reply
@@ -230,14 +270,10 @@ class MathGrader:
 class _Task:
     """One comparison that needs a worker."""
 
-    __slots__ = ("found", "golds", "key", "text", "truncated")
+    __slots__ = ("found", "key", "request", "truncated")
 
-    def __init__(
-        self, golds: tuple[str, ...], text: str, found: Extracted | None, truncated: bool, key: tuple[Any, ...]
-    ) -> None:
-        self.golds, self.text, self.found, self.truncated, self.key = golds, text, found, truncated, key
-
-    def request(self, corrections: frozenset[str]) -> dict[str, Any]:
-        if self.found is None:
-            return {"op": "math-verify", "golds": self.golds, "response": self.text}
-        return {"op": "strict", "golds": self.golds, "answer": self.text, "corrections": sorted(corrections)}
+    def __init__(self, request: dict[str, Any], found: Extracted | None, truncated: bool) -> None:
+        self.request, self.found, self.truncated = request, found, truncated
+        # The switches and versions are fixed for the life of the process, so they need no place in the key.
+        text = request["response"] if found is None else request["answer"]
+        self.key = (request["op"], *request["golds"], text, request.get("several"), request.get("tolerance"))

@@ -36,7 +36,8 @@ def refusal(answer: str) -> str | None:
     if "__" in answer:
         return "the answer contains '__', which no mathematical notation does"
     if any(
-        ord(character) < 32 and character not in "\t\n\r\f" or 0xD800 <= ord(character) < 0xE000 for character in answer
+        (ord(character) < 32 and character not in "\t\n\r\f") or 0xD800 <= ord(character) < 0xE000
+        for character in answer
     ):
         return "the answer contains control characters or lone surrogates"
     if _depth(answer) > MAX_DEPTH:

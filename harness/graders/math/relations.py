@@ -1,6 +1,7 @@
 """Equations, chains and residues as they are written."""
 
 import re
+from fractions import Fraction
 
 _EQUALS = re.compile(r"(?<![<>!:\\])=(?!=)")
 _APPROX = re.compile(r"\\(?:approx|simeq|sim|thickapprox|doteq)(?:eq)?(?![a-zA-Z])")
@@ -24,6 +25,33 @@ def residue(text: str) -> str:
     if match is None or int(match.group(2)) <= 0:
         return text
     return str(int(match.group(1)) % int(match.group(2)))
+
+
+_RATIO_TERM = r"\s*[0-9]+(?:\.[0-9]+|/[0-9]+)?\s*"
+_RATIO = re.compile(rf"{_RATIO_TERM}(?::{_RATIO_TERM}){{2,9}}")
+_QUALIFIED = re.compile(
+    r"(?:or|and)\s+(?:more|less|greater|fewer|above|below|higher|lower)\b|\bat\s+(?:least|most)\b", re.IGNORECASE
+)
+
+
+def ratio_terms(text: str) -> list[Fraction] | None:
+    """Returns the terms of a ratio of three or more numbers (``2:3:4``), or None."""
+    if _RATIO.fullmatch(text) is None:
+        return None
+    try:
+        return [Fraction(term.replace(" ", "")) for term in text.split(":")]
+    except ZeroDivisionError:
+        return None
+
+
+def proportional(left: list[Fraction], right: list[Fraction]) -> bool:
+    """Whether two ratios are the same."""
+    return len(left) == len(right) and all(a * right[0] == b * left[0] for a, b in zip(left, right, strict=True))
+
+
+def is_qualified(text: str) -> bool:
+    """Whether words turn a value into a range: "5 or more", "at least 5"."""
+    return _QUALIFIED.search(text) is not None
 
 
 def side_chain(text: str) -> list[str]:

@@ -22,11 +22,14 @@ _DECLARATION = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _FORMULA = re.compile(
-    r"\$\$(?P<a>.+?)\$\$|\$(?P<b>[^$]+?)\$|\\\[(?P<c>.+?)\\\]|\\\((?P<d>.+?)\\\)",
+    r"\$\$(?P<a>.+?)\$\$|\$(?P<b>(?:\\.|[^$\\])+?)\$|\\\[(?P<c>.+?)\\\]|\\\((?P<d>.+?)\\\)",
     re.DOTALL,
 )
 _LINK = re.compile(r"\s*(?:,|;|and|or|,\s*and|,\s*or|和|或|、)\s*(?=\$|\\\(|\\\[)")
 _NEGATION = re.compile(r"^(?:not|no longer|never|n't|neither|不是|并非)(?![a-zA-Z])", re.IGNORECASE)
+_ADVERB = re.compile(
+    r"^(?:(?:therefore|thus|hence|then|simply|just|indeed|exactly|given by|equal to|clearly)[\s,:]+)+", re.IGNORECASE
+)
 _END = re.compile(
     r"\n|。|；|;\s|[.!?](?=\s|$|[*_`\"”'])|,?\s+(?:because|since|as|where|which|for|so|but|when|if|due|by|from|after|rounded)\s"
 )
@@ -58,12 +61,12 @@ def _formulas(text: str) -> tuple[str, int] | None:
 def _stated(text: str) -> str | None:
     """Reads the answer that follows a declaration."""
     text = text.lstrip(" \t\r\n*_`:：\"“'")
+    text = _ADVERB.sub("", text)
     if _NEGATION.match(text):
         return None
     formula = _formulas(text)
     if formula is not None:
         answer, end = formula
-        unit = _UNIT_WORDS.match(text, end)
         unit = _UNIT_WORDS.match(text[end:])
         return answer + ("\\%" if unit and unit.group(1) in ("%", "\\%", "percent") else "")
     end_match = _END.search(text + "\n")

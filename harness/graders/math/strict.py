@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 
 from harness.graders.math.forms import clean, unwrap
 from harness.graders.math.literals import Literal, read_literal, same_number
-from harness.graders.math.relations import bare_value, is_inequality, residue, side_chain
+from harness.graders.math.relations import (
+    bare_value,
+    is_inequality,
+    is_qualified,
+    proportional,
+    ratio_terms,
+    residue,
+    side_chain,
+)
 from harness.graders.math.structure import Parts, read_parts
 from harness.graders.math.units import split_unit, units_clash
 from harness.graders.math.words import same_word, time_of_day, word_of
@@ -57,6 +65,8 @@ class Strict:
             return False
         if gold == answer:
             return True
+        if is_qualified(answer) and not is_qualified(gold) and self._on("relations"):
+            return False
         word = word_of(raw_gold, gold)
         if word is not None and self._on("words"):
             return same_word(word, answer)
@@ -76,6 +86,11 @@ class Strict:
             # "100,200" may have been two values: it is when the answer writes them apart.
             verdict = answer_parts.shape != "single" and self._parts(gold, answer, read_parts(gold, True), answer_parts)
         return verdict
+
+    def value(self, text: str) -> str:
+        """Returns an answer without its name, unit and percent sign: what a tolerance is measured on."""
+        body = split_unit(self._sides("0", clean(text))[1])[0]
+        return body.rstrip().removesuffix("\\%").removesuffix("%").strip()
 
     def _whole(self, gold: str, answer: str, several: bool) -> bool:
         """Whether both are one number once units are off, before commas are taken for separators."""
@@ -113,6 +128,8 @@ class Strict:
         if answer.shape == "list" and all(is_inequality(item) for item in answer.items) and self._on("forms"):
             either = re.search(r"(?<![a-zA-Z])and(?![a-zA-Z])|\\(?:land|wedge|cap)", answer_text) is None
             return self.relation_sets(gold, list(answer.items), either)
+        if "\\cup" in gold and all(_INTERVAL.fullmatch(item) for item in answer.items):
+            return self.expressions(gold, " \\cup ".join(answer.items))
         if answer.shape == "tuple":
             return self.expressions(gold, answer_text)
         if self._on("candidates"):
@@ -163,6 +180,9 @@ class Strict:
             if other is not None or clock.half:
                 self.used.add("times")
                 return other is not None and clock.same(other)
+        ratio, other_ratio = ratio_terms(gold), ratio_terms(answer)
+        if ratio is not None and other_ratio is not None and self._on("structure"):
+            return proportional(ratio, other_ratio)
         gold, answer = self._sides(gold, answer)
         if not gold or not answer:
             return False
@@ -192,10 +212,10 @@ class Strict:
                 if bare_value(value) and bare_value(answer_chain[-1]) and not self.atom(answer_chain[-1], value):
                     self.used.add("relations")
                     return gold, ""
-        if len(gold_chain) == 1 and len(answer_chain) > 1:
+        if len(gold_chain) == 1:
             return gold, answer_chain[-1]
-        if len(gold_chain) > 1 and len(answer_chain) == 1 and is_name(gold_chain[0]):
-            return gold_chain[-1], answer
+        if len(answer_chain) == 1 and is_name(gold_chain[0]):
+            return gold_chain[-1], answer_chain[-1]
         if (
             len(gold_chain) > 1
             and len(answer_chain) > 1
@@ -209,6 +229,9 @@ class Strict:
 _NAME = re.compile(
     r"\\?[a-zA-Z]+(?:_\{?[\w,]+\}?)?'?(?:\([a-zA-Z0-9,\s]+\))?|\\(?:text|mathrm|angle|operatorname)\s*\{?[\w\s]*\}?(?:\s*[A-Z]{1,3})?"
 )
+
+
+_INTERVAL = re.compile(r"[(\[][^()\[\]]*,[^()\[\]]*[)\]]")
 
 
 def is_name(text: str) -> bool:

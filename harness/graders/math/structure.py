@@ -18,6 +18,8 @@ _OPEN = {"(": ")", "[": "]", "{": "}"}
 _LABEL = re.compile(
     r"^\s*(?:\(?[a-zA-Z](?:_\{?\w+\}?)?(?:\s*,\s*[a-zA-Z](?:_\{?\w+\}?)?)+\)?)\s*(?:=|\\in)\s*(?=\(|\\\{|[-\\0-9])"
 )
+_MEMBER = re.compile(r"^\s*\\?[a-zA-Z]+(?:_\{?\w+\}?)?\s*(?:\\in\s*(?=[(\[\\-])|=\s*(?=\\\{))")
+_POINT = re.compile(r"^(?:[A-Z]'?|\\text\s*\{[^{}]*\}|\\mathrm\s*\{[^{}]*\})\s*(?:=\s*|:\s*)?(?=\()")
 _PM = re.compile(r"\\(pm|mp)(?![a-zA-Z])")
 
 
@@ -93,7 +95,7 @@ def read_parts(text: str, several: bool = False) -> Parts:
         text: The answer.
         several: Whether it is known to be several values, so that ``100,200`` is two numbers and not 100200.
     """
-    text = _LABEL.sub("", text)
+    text = _MEMBER.sub("", _LABEL.sub("", text))
     if _COMMA_NUMBER.fullmatch(text) and not several:
         return Parts("single", (text,))
     if "\\begin" in text or len(text) > 2_000:
@@ -104,9 +106,12 @@ def read_parts(text: str, several: bool = False) -> Parts:
     if len(items) > 1:
         return Parts("list", _expand(items))
     inner = _enclosed(text, "\\{", "\\}")
+    if inner == "":
+        return Parts("single", ("\\emptyset",))
     if inner is not None and not re.search(r"\\mid|\||:", inner):
         return Parts("set", _expand(split_top(inner)))
-    inner = _enclosed(text, "(", ")")
+    point = _POINT.match(text)
+    inner = _enclosed(text[point.end() :] if point and "," in text else text, "(", ")")
     if inner is not None:
         items = split_top(inner)
         if len(items) > 1:

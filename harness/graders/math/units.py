@@ -47,6 +47,7 @@ _CURRENCY = re.compile(
 _CURRENCY_END = re.compile(r"(?<=[0-9])\s*(\\\$|\$|€|£|¥|¢|₹|USD|EUR)$")
 _WRAP = re.compile(r"\\(?:text\w*|math\w+|mbox|hbox|operatorname)\s*|[{}\\~]")
 _POWER = re.compile(r"\^\s*([0-9])|^(square|sq|cubic|cu)\.?\s+|\s+(squared|cubed)$")
+_FUNCTION = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
 _DEGREE_END = re.compile(r"(?<=[0-9}])\s*\^\s*\{?\s*\\circ\s*\}?$")
 
 
@@ -63,7 +64,7 @@ def split_unit(text: str) -> tuple[str, str | None]:
     if match and text[: match.start()].strip() and not _NO_UNIT.search(match.group()):
         return text[: match.start()].strip(), match.group().strip()
     match = _DEGREE_END.search(text)
-    if match:
+    if match and not _FUNCTION.search(text):
         return text[: match.start()].strip(), "\\circ"
     match = _WORDS.match(text)
     if match and not _NO_UNIT.search(match.group("unit")):

@@ -66,6 +66,7 @@ def main(control_descriptor: int) -> None:
     logging.disable(logging.CRITICAL)
     for gold, answer in _WARM:
         answer_request({"op": "strict", "golds": [gold], "answer": answer, "corrections": None})
+        answer_request({"op": "math-verify", "golds": [gold], "response": f"So the answer is $\\boxed{{{answer}}}$."})
     gc.collect()
     gc.freeze()
     children: set[int] = set()
