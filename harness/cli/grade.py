@@ -101,9 +101,9 @@ def generations(
             for name in names
         ]
         backend = ReplayBackend(path, {p.task.card.name: (p.task.card, p.known) for p in plans}, model, file_format)
-        folder = out or default_folder(
-            {**backend.describe(), "window": window, "official": official}, asked, options, 0
-        )
+        described = backend.describe()
+        described["engine"]["tasks"] = [plan.task.hash for plan in plans]
+        folder = out or default_folder(described, asked, options, 0)
         typer.echo(f"run folder: {folder}", err=True)
         run_tasks(
             backend, [plan.task for plan in plans], folder, scorers=_scorers(plans, official, scorer), workers=workers

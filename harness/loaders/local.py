@@ -54,10 +54,11 @@ def find_local(card: Card, data: Path, release: str | None, password: str | None
     for path in (data / f"{card.name}{suffix}" for suffix in SUFFIXES):
         if path.is_file():
             return _one_file(card, path, password)
-    folders = [(data / card.name, card.hub[0] if card.hub else None)]
-    folders += [(data / hub.dataset, hub) for hub in card.hub]
+    # Repositories with raw release files were looked for above; datasets would take any file for a split.
+    tables = [hub for hub in card.hub if not hub.files]
+    folders = [(data / card.name, hub) for hub in tables[:1]] + [(data / hub.dataset, hub) for hub in tables]
     for folder, hub in folders:
-        if hub is not None and folder.is_dir() and any(folder.rglob("*.*")):
+        if folder.is_dir() and any(folder.rglob("*.*")):
             rows = repository_rows(folder, hub)
             files = tuple(sorted(path for path in folder.rglob("*") if path.is_file()))
             source = Source("local", str(folder), ",".join(hub.configs), hub.split)
