@@ -51,6 +51,15 @@ class Switches(BaseModel):
                 raise UsageError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
             raise UsageError(f"{place}: {name} = {first['input']!r}: {first['msg']}") from None
 
+    def refuse_other(self, other: Self, place: str) -> None:
+        """Raises UsageError, naming the first setting in which ``other`` (that of ``place``) differs."""
+        for name in type(self).model_fields:
+            here, there = getattr(self, name), getattr(other, name)
+            if isinstance(here, Switches):
+                here.refuse_other(there, f"{place}, {name}")
+            elif here != there:
+                raise UsageError(f"{place} was made with {name} {there!r}, not {here!r}: resume with the same settings")
+
     @classmethod
     def _known(cls, path: tuple[int | str, ...]) -> list[str]:
         """Names of the settings at ``path`` below this table."""
@@ -75,6 +84,7 @@ class ObjectiveConfig(Switches):
         last_response: The response that crosses Phi is cut at the token, kept whole, or dropped.
         under_fill: With fewer than Phi tokens: divide by Phi all the same, divide by the tokens there are, sample more
             prompts, or stop with an error.
+        resample_rounds: Most extra draws of ``prompts_per_step`` prompts in one iteration under ``resample``.
         zero_variance: Keep groups whose rewards are all equal, or drop them before the budget is filled.
         advantage_std: ``unbiased`` (K - 1), ``population`` (K), or ``unbiased_epsilon`` (TRL's std + 1e-4).
         clip_low: Ratios are clipped from below at 1 - ``clip_low``.
@@ -100,6 +110,7 @@ class ObjectiveConfig(Switches):
     fill_order: FillOrder = "batch"
     last_response: LastResponse = "truncate"
     under_fill: UnderFill = "divide_phi"
+    resample_rounds: int = Field(default=10, ge=1)
     zero_variance: ZeroVariance = "keep"
     advantage_std: AdvantageStd = "unbiased"
     clip_low: float = Field(default=0.2, gt=0, lt=1)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.errors import UsageError
+from harness.errors import CheckFailed, UsageError
 from reference_trainer.config import ObjectiveConfig, RLConfig
 from reference_trainer.engine import UpdateBatch, UpdateEngine
 from reference_trainer.objective import Selection, fill_order, group_advantages, select_tokens, zero_variance_groups
@@ -82,8 +82,16 @@ class RLTrainer:
 
     def _sample(self) -> Experience:
         """Steps 1 and 2: prompts, responses, rewards; under ``under_fill: resample`` until every budget can be full."""
-        experience = self._draw(0)
-        while self.config.objective.under_fill == "resample" and any(s.fill < 1 for s in self._select(experience)):
+        objective = self.config.objective
+        experience, rounds = self._draw(0), 0
+        while objective.under_fill == "resample" and (fill := min(s.fill for s in self._select(experience))) < 1:
+            if rounds == objective.resample_rounds:
+                raise CheckFailed(
+                    f"step {self.steps + 1}: {rounds} extra rounds of {self.config.rollout.prompts_per_step} prompts "
+                    f"filled only {fill:.0%} of the token_budget of {objective.token_budget}: lower it, raise "
+                    "resample_rounds, or keep zero_variance groups"
+                )
+            rounds += 1
             more = self._draw(len(experience.prompts))
             experience = Experience(
                 experience.prompts + more.prompts,
@@ -124,10 +132,20 @@ class RLTrainer:
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next iterations depend on, but for the global generators."""
-        return {"engine": self.engine.state_dict(), "stream": self.stream.state_dict(), "steps": self.steps}
+        return {
+            "settings": self.config.model_dump_json(),
+            "engine": self.engine.state_dict(),
+            "stream": self.stream.state_dict(),
+            "steps": self.steps,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores ``state_dict``."""
+        """Restores ``state_dict``.
+
+        Raises:
+            UsageError: The state is of other settings, another model, or other prompts.
+        """
+        self.config.refuse_other(RLConfig.model_validate_json(state["settings"]), "the checkpoint")
         self.engine.load_state_dict(state["engine"])
         self.stream.load_state_dict(state["stream"])
         self.steps = int(state["steps"])

@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from harness.errors import UsageError
+
+StageTwoData = Literal["code_and_science", "with_math_replay"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,15 @@ class Prompt:
     gold: Any = None
     domain: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def stage_prompts(prompts: Sequence[Prompt], stage: int, stage_two: StageTwoData = "code_and_science") -> list[Prompt]:
+    """The prompts of one reinforcement-learning stage, in their order.
+
+    Stage 1 is mathematics; stage 2 is code and science, ``with_math_replay`` all domains.
+    """
+    math_too = stage == 1 or stage_two == "with_math_replay"
+    return [prompt for prompt in prompts if (math_too if prompt.domain == "math" else stage == 2)]
 
 
 class PromptStream:

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.errors import UsageError
 from reference_trainer.config import ObjectiveConfig, OptimizerConfig
 from reference_trainer.engine.batch import MicroBatch
 from reference_trainer.engine.optimizer import adamw
@@ -67,8 +68,18 @@ class OneProcessEngine(UpdateEngine):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores ``state_dict`` into this engine's model, AdamW and reference."""
-        self.scorer.model.load_state_dict(state["model"])
+        """Restores ``state_dict`` into this engine's model, AdamW and reference.
+
+        Raises:
+            UsageError: The state is that of a model of other shapes.
+        """
+        try:
+            self.scorer.model.load_state_dict(state["model"])
+        except RuntimeError as error:
+            what = str(error).splitlines()[-1].strip()
+            raise UsageError(
+                f"the checkpoint is of another model ({what}): resume with the model it was made from"
+            ) from None
         self.optimizer.load_state_dict(state["optimizer"])
         if self.reference is not None and state["reference"] is not None:
             self.reference.model.load_state_dict(state["reference"])

@@ -1,7 +1,7 @@
 """One optimiser step, whatever executes it: from a batch of sequences to changed weights.
 
-``UpdateEngine`` holds the arithmetic; an executor (one process, DeepSpeed) fills six small methods. What every executor
-can rely on, and has to keep:
+``UpdateEngine`` holds the arithmetic; an executor (one process, DeepSpeed) fills its abstract methods. What every
+executor can rely on, and has to keep:
 
 - A micro-batch contributes a sum over constants of the whole update (Phi, L K, M, F), so gradients are summed over
   micro-batches and ranks, never averaged. An executor that averages over ranks multiplies the loss by their number.
@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.errors import CheckFailed
+from harness.errors import CheckFailed, UsageError
 from reference_trainer.config import ObjectiveConfig, OptimizerConfig
 from reference_trainer.engine.batch import MicroBatch, UpdateBatch, collate, micro_batches
 from reference_trainer.engine.optimizer import learning_rate
@@ -136,6 +136,16 @@ class UpdateEngine(ABC):
         self.scorer.train()
         return results
 
+    @torch.no_grad()
+    def mean_entropy(self, batch: UpdateBatch) -> float:
+        """Mean entropy in nats of the current policy over the response tokens of ``batch``, at the temperature."""
+        self.scorer.eval()
+        total = torch.zeros((), dtype=torch.float64)
+        for micro in self._passes(batch):
+            total += self._score(micro).entropy[micro.selected & micro.counts].double().sum().cpu()
+        self.scorer.train()
+        return float(self._sum_over_ranks(total)) / batch.tokens
+
     def update(self, batch: UpdateBatch) -> dict[str, Any]:
         """One AdamW step on the loss of Eq. 6; returns the metrics of ``Tally``.
 
@@ -218,7 +228,9 @@ class UpdateEngine(ABC):
     def _policy_tokens(self, micro: MicroBatch, scores: Scores) -> PolicyTokens:
         old = scores.logprobs.detach() if micro.old_logprobs is None else micro.old_logprobs
         importance = None
-        if self.objective.importance_sampling == "truncated" and micro.sampling_logprobs is not None:
+        if self.objective.importance_sampling == "truncated" and micro.counts:
+            if micro.sampling_logprobs is None:
+                raise UsageError("importance_sampling 'truncated' needs log-probabilities from the sampling engine")
             importance = truncated_importance(old, micro.sampling_logprobs, self.objective.importance_cap)
         selected = micro.selected & micro.counts
         return PolicyTokens(scores.logprobs, old, micro.advantages, selected, micro.reference_logprobs, importance)

@@ -92,16 +92,20 @@ def select_tokens(
     for unit in numbers:
         members = order[units[order] == unit]
         kept[members] = fill_budget(lengths[members], budget, last_response)
-        available = int(lengths[members].sum())
-        if under_fill == "error" and available < budget:
-            raise UsageError(
-                f"{available} generated tokens do not fill a token_budget of {budget}: lower token_budget, sample more "
-                "responses, or set under_fill to divide_phi, renormalise or resample"
-            )
+        if under_fill == "error":
+            _refuse_to_underfill(int(lengths[members].sum()), budget)
     phi = budget * len(numbers)
     total = int(kept.sum())
     divisor = float(total) if under_fill == "renormalise" and 0 < total < phi else float(phi)
     return Selection(kept, divisor, phi)
+
+
+def _refuse_to_underfill(available: int, budget: int) -> None:
+    if available < budget:
+        raise UsageError(
+            f"{available} generated tokens do not fill a token_budget of {budget}: lower token_budget, sample more "
+            "responses, or set under_fill to divide_phi, renormalise or resample"
+        )
 
 
 def fill_order(prompts: int, responses: int, order: FillOrder, generator: torch.Generator) -> Tensor:

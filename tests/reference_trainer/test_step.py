@@ -7,7 +7,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.errors import UsageError
+from harness.errors import CheckFailed, UsageError
 from reference_trainer.config import ObjectiveConfig
 from reference_trainer.objective import group_advantages
 from reference_trainer.rollout import Rollout
@@ -151,6 +151,10 @@ def test_an_underfilled_budget_can_be_resampled_or_refused(trainer):
     assert metrics["tokens_trained"] == 400
     assert metrics["tokens_generated"] > 4 * 4 * 12
     assert stage.stream.epoch > 0
+    with pytest.raises(
+        CheckFailed, match=r"step 1: 2 extra rounds of 4 prompts filled only .* of the token_budget of 9000"
+    ):
+        trainer(objective={"token_budget": 9000, "under_fill": "resample", "resample_rounds": 2}).step()
     with pytest.raises(UsageError, match="do not fill a token_budget of 400"):
         trainer(objective={"token_budget": 400, "under_fill": "error"}).step()
 
@@ -196,3 +200,13 @@ def test_an_engine_of_another_objective_is_refused(trainer):
     config = stage.config.model_copy(update={"objective": ObjectiveConfig()})
     with pytest.raises(UsageError, match="another objective"):
         RLTrainer(stage.engine, stage.sampler, stage.stream, stage.reward, config)
+
+
+def test_a_state_of_other_settings_or_another_model_is_refused(trainer):
+    state = trainer().state_dict()
+    with pytest.raises(UsageError, match="the checkpoint, objective was made with token_budget 60, not 61"):
+        trainer(objective={"token_budget": 61}).load_state_dict(state)
+    stage = trainer()
+    del state["engine"]["model"]["lm_head.weight"]
+    with pytest.raises(UsageError, match=r"of another model .*lm_head.weight"):
+        stage.load_state_dict(state)

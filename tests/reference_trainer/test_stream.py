@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
-from reference_trainer.stream import Prompt, PromptStream
+from reference_trainer.stream import Prompt, PromptStream, stage_prompts
 
 
 def prompts(n: int) -> list[Prompt]:
@@ -58,3 +58,13 @@ def test_other_data_or_another_seed_cannot_be_resumed():
 def test_bad_stages_are_refused(bad, message):
     with pytest.raises(UsageError, match=message):
         PromptStream(bad, 0)
+
+
+@given(st.lists(st.sampled_from(["math", "code", "science"]), max_size=12))
+def test_stage_one_draws_only_math_and_stage_two_none_of_it_unless_replayed(domains):
+    everything = [Prompt(str(i), (1,), domain=domain) for i, domain in enumerate(domains)]
+    one, two = stage_prompts(everything, 1), stage_prompts(everything, 2)
+    assert all(prompt.domain == "math" for prompt in one)
+    assert all(prompt.domain != "math" for prompt in two)
+    assert sorted(p.id for p in one + two) == sorted(p.id for p in everything)
+    assert stage_prompts(everything, 2, "with_math_replay") == everything

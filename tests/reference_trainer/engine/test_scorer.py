@@ -5,12 +5,9 @@ import torch
 from transformers import GraniteMoeSharedConfig, GraniteMoeSharedForCausalLM
 
 from harness.errors import UsageError
-from reference_trainer.config import ObjectiveConfig, OptimizerConfig
-from reference_trainer.engine import OneProcessEngine, UpdateBatch
 from reference_trainer.engine.batch import MicroBatch, collate, micro_batches
 from reference_trainer.engine.scorer import Scorer
 from reference_trainer.objective import token_entropy
-from reference_trainer.rollout import Sampling, TransformersEngine, group_requests
 
 EXACT = {"rtol": 0, "atol": 1e-12}
 
@@ -75,31 +72,6 @@ def test_a_model_that_scales_its_logits_elsewhere_is_refused():
     with pytest.raises(UsageError, match="GraniteMoeSharedForCausalLM changes its logits"):
         Scorer(scaled)
     Scorer(GraniteMoeSharedForCausalLM(GraniteMoeSharedConfig(**sizes, **heads, logits_scaling=1.0)))
-
-
-@pytest.mark.parametrize("temperature", [1.0, 0.8])
-def test_rollout_logprobs_equal_trainer_logprobs_on_the_same_tokens(model, temperature):
-    """Within 2e-5 in float32, for responses of very different lengths that were decoded together."""
-    policy = model(dtype=torch.float32)
-    prompts = [torch.arange(1, 1 + n) for n in (1, 4, 9)]
-    rollouts = TransformersEngine(policy, 0, max_rows=5).generate(
-        group_requests(prompts, 4, seed=3), Sampling(max_new_tokens=30, temperature=temperature)
-    )
-    engine = OneProcessEngine(policy, ObjectiveConfig(), OptimizerConfig(micro_batch_tokens=100), temperature)
-    logprobs = engine.logprobs(
-        UpdateBatch(
-            prompts=[r.prompt for r in rollouts],
-            responses=[r.response for r in rollouts],
-            lengths=torch.tensor([r.length for r in rollouts]),
-            advantages=torch.zeros(len(rollouts)),
-            divisor=1,
-            tokens=1,
-            update_responses=len(rollouts),
-        )
-    )
-    assert len({r.length for r in rollouts}) > 3
-    for rollout, scored in zip(rollouts, logprobs, strict=True):
-        torch.testing.assert_close(scored, rollout.logprobs, rtol=0, atol=2e-5)
 
 
 def test_autocast_keeps_reductions_in_float32(model, batch):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from transformers import Qwen2MoeConfig, Qwen2MoeForCausalLM
 
 from harness.errors import CheckFailed, UsageError
 from reference_trainer.config import ObjectiveConfig, OptimizerConfig
@@ -317,3 +318,27 @@ def test_empty_prompts_and_responses_are_refused(batch):
         replace(made, prompts=[made.prompts[0], torch.tensor([], dtype=torch.long)])
     with pytest.raises(UsageError, match=r"sequence 0 .* empty response"):
         replace(made, responses=[torch.tensor([], dtype=torch.long), made.responses[1]])
+
+
+def test_truncated_importance_needs_log_probabilities_of_the_sampler(model, batch):
+    engine = OneProcessEngine(model(), ObjectiveConfig(importance_sampling="truncated"), OptimizerConfig())
+    with pytest.raises(UsageError, match="needs log-probabilities from the sampling engine"):
+        engine.update(replace(batch([3]), sampling_logprobs=None))
+
+
+def test_another_mixture_of_experts_model_trains_by_the_same_rules(batch):
+    """Qwen2-MoE: its base model returns router logits of its own accord, in its own place."""
+    sizes = {"vocab_size": 23, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "num_experts": 4, "num_experts_per_tok": 2}
+    config = Qwen2MoeConfig(**sizes, **heads, moe_intermediate_size=8, shared_expert_intermediate_size=8)
+    results = []
+    for tokens in (10**6, 13):
+        torch.manual_seed(0)
+        policy = Qwen2MoeForCausalLM(config).to(torch.float32)
+        engine = Probe(policy, ObjectiveConfig(**STRONG), OptimizerConfig(micro_batch_tokens=tokens))
+        results.append((engine.update(*engine.prepare([batch([5, 1, 7], dtype=torch.float32)])), engine.gradient))
+    (one, whole), (two, split) = results
+    assert len(one["expert_load"]) == 2
+    assert two["balance_loss"] == pytest.approx(one["balance_loss"], rel=1e-5)
+    for name in whole:
+        torch.testing.assert_close(split[name], whole[name], rtol=1e-4, atol=1e-6)
