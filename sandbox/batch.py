@@ -79,8 +79,8 @@ def read_lines(stream: BinaryIO, max_bytes: int = MAX_LINE_BYTES) -> Iterator[Li
     number = 0
     while head := stream.readline(max_bytes + 1):
         number += 1
-        digest, length, whole = hashlib.sha256(), 0, True
-        part = head
+        digest, length, part = hashlib.sha256(), 0, head
+        whole = len(head.rstrip(b"\r\n")) <= max_bytes
         while True:
             length += len(part)
             digest.update(part.removesuffix(b"\n"))

@@ -82,7 +82,9 @@ class Java(Language):
     def available(self) -> str | None:
         """None, or what is missing."""
         if self._home is None:
-            return "Java needs a JDK from 17 on, on the PATH or named in JAVA_HOME (Debian: apt install openjdk-17-jdk-headless)"
+            return (
+                "Java needs a JDK (17 or newer) on the PATH or in JAVA_HOME (Debian: apt install default-jdk-headless)"
+            )
         return None
 
     def compile(self, job: Job, workshop: Workshop) -> Program:

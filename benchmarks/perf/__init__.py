@@ -1,0 +1,1 @@
+"""Performance benchmarks: each against its peers in one interleaved run."""
