@@ -69,7 +69,7 @@ def select_tokens(
     """Fills one budget, or one for each unit (rank or mini-batch), and says what to divide by.
 
     Args:
-        lengths: [N] generated tokens of each response; 0 takes a response out (dropped zero-variance groups).
+        lengths: [N] generated tokens of each response; 0 takes a response out.
         budget: Phi of one unit; None takes every token and divides by their number.
         order: [N] permutation; the greedy pass visits ``order[0], order[1], ...``. None is the order given.
         units: [N] unit number 0, 1, ... of each response; None is one unit.
@@ -86,16 +86,13 @@ def select_tokens(
         total = int(lengths.sum())
         return Selection(lengths.clone(), float(max(total, 1)), max(total, 1))
     order = torch.arange(len(lengths)) if order is None else order
-    units = torch.zeros_like(lengths) if units is None else units
-    kept = torch.zeros_like(lengths)
-    numbers = sorted(set(units.tolist()))
-    for unit in numbers:
-        members = order[units[order] == unit]
-        kept[members] = fill_budget(lengths[members], budget, last_response)
+    units = (torch.zeros_like(lengths) if units is None else units)[order]
+    kept, numbers = torch.zeros_like(lengths), sorted(set(units.tolist()))
+    for members in (order[units == number] for number in numbers):
         if under_fill == "error":
             _refuse_to_underfill(int(lengths[members].sum()), budget)
-    phi = budget * len(numbers)
-    total = int(kept.sum())
+        kept[members] = fill_budget(lengths[members], budget, last_response)
+    phi, total = budget * len(numbers), int(kept.sum())
     divisor = float(total) if under_fill == "renormalise" and 0 < total < phi else float(phi)
     return Selection(kept, divisor, phi)
 
