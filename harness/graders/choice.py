@@ -39,7 +39,7 @@ _STRONG = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _WEAK = re.compile(
-    rf"""
+    r"""
       (?<![A-Za-z])(?:matches|match|corresponds?\s+to|consistent\s+with|agrees?\s+with|closest\s+to|equals|gives|yields|points?\s+to|favou?rs?|supports?)
         (?:\s+(?:with|to))?\s+(?:the\s+)?(?=(?:answer\s+)?(?:option|choice|answer)\b)
     | (?<![A-Za-z])(?:therefore|thus|hence|so|consequently)[,:]?\s+(?:it(?:'s|\s+is|\s+must\s+be)\s+)?(?=(?:option\s+|choice\s+|answer\s+)?\(?[A-D]\)?\s*(?:[.!]|\n|$))
@@ -96,8 +96,7 @@ def _reversed(text: str, letters: str) -> list[tuple[int, str | None]]:
         verdict = (match.group("verdict") or match.group("zv") or "").lower()
         negative = verdict.startswith(("not", "in", "不", "错误"))
         plain = match.group("l") if not match.group("option") else None
-        article = plain is not None and plain in "aA" and not match.group("verdict", "zv")[0]
-        if letter.upper() in letters and not negative and not article and not (plain or "A").islower():
+        if letter.upper() in letters and not negative and not (plain or "A").islower():
             found.append((match.start(), letter.upper()))
     return found
 

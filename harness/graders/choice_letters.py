@@ -104,8 +104,7 @@ def read_letter(text: str, position: int, letters: str) -> Found | None:
 
 def _lead(text: str, position: int) -> int:
     match = _LEAD.match(text, position)
-    end = match.end() if match else position
-    return end
+    return match.end() if match else position
 
 
 def box_letter(content: str, letters: str) -> tuple[Literal["letter", "several", "other"], str | None]:

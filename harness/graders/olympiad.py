@@ -1,8 +1,9 @@
 """OlympiadBench: what its rows say about a final answer, in the terms of the mathematics grader.
 
 A row's ``final_answer`` is a list with one text; ``is_multiple_answer`` says that the text holds several values,
-``answer_type`` is Numerical, Expression, Tuple or Interval, ``unit`` is what the number counts and ``error`` the absolute
-error that is allowed. The benchmark's own judge compares with 1e-8 where no error is given; here such answers are exact.
+``answer_type`` is Numerical, Expression, Tuple or Interval, ``unit`` is what the number counts and ``error`` the
+absolute error that is allowed. The benchmark's own judge compares with 1e-8 where no error is given; here such answers
+are exact.
 """
 
 import re
@@ -39,7 +40,7 @@ def terms(metadata: Mapping[str, Any]) -> Terms:
 
 
 def golds(final_answer: list[str], metadata: Mapping[str, Any]) -> list[str]:
-    """Returns the golds of a row: its texts, and for an interval written ``t(0,4]`` also the interval without the name."""
+    """Returns the golds of a row: its texts, and an interval written ``t(0,4]`` also without the name."""
     found = list(final_answer)
     if metadata.get("answer_type") == "Interval":
         found += [_NAMED_INTERVAL.sub("", text).rstrip("$") for text in final_answer if _NAMED_INTERVAL.match(text)]

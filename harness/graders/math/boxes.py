@@ -72,7 +72,7 @@ def find_boxes(text: str, *, repair: bool = True) -> list[Box]:
             the end of the text is never an answer.
     """
     base = max(0, len(text) - TAIL_CHARACTERS)
-    starts = []
+    starts: list[int] = []
     position = len(text)
     while len(starts) < MAX_BOXES:
         position = max(

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from harness.errors import UsageError, nearest
 
 DESCRIPTIONS = {
-    "forms": "reads notations that the parser does not know: Unicode signs, spaced thousands, repeating decimals, 1e-3, "
-    "currencies, compound units, inequalities for intervals",
-    "numbers": "numbers are compared exactly or relatively, at a precision scaled to them; decimal golds keep their digits, "
-    "exact golds need 9 right digits",
+    "forms": "reads notations that the parser does not know: Unicode signs, spaced thousands, repeating decimals, "
+    "1e-3, currencies, compound units, inequalities for intervals",
+    "numbers": "numbers are compared exactly or relatively, at a precision scaled to them; decimal golds keep their "
+    "digits, exact golds need 9 right digits",
     "bases": "a number with a base subscript equals only the same digits in the same base",
     "relations": "an equation without variables must hold (7=5 is not 5)",
     "modulus": "residues are evaluated (17 mod 5 is 2)",

@@ -125,7 +125,7 @@ def _sampled(gold: Expr, answer: Expr) -> bool | None:
     names = [sorted(symbol.name for symbol in value.free_symbols) for value in (gold, answer)]
     if names[0] != names[1] or gold.has(Float) or answer.has(Float):
         return None
-    verdicts = []
+    verdicts: list[bool | None] = []
     for point in _POINTS:
         left, right = _value_at(gold, point), _value_at(answer, point)
         if (

@@ -1,7 +1,7 @@
 """From a response to the one answer that it declares, or none.
 
-The text after the last ``</think>`` counts. The last box is the answer; boxes close together are joined when they are the
-parts of one answer. Without a box an explicit statement counts ("The answer is", ``<answer>``, a last line that is a
+The text after the last ``</think>`` counts. The last box is the answer; boxes close together are joined when they are
+the parts of one answer. Without a box an explicit statement counts ("The answer is", ``<answer>``, a last line that is a
 result). "Any number in the text" never does.
 """
 
@@ -12,7 +12,8 @@ from harness.graders.math.boxes import Box, find_boxes
 from harness.graders.math.statements import find_statement
 
 _PLACEHOLDER = re.compile(
-    r"^(?:\\text\w*\s*\{)?\s*(?:your |the |final |my )*(?:answer|result|solution|\.{2,3}|\\[lc]?dots|…|_+|\?+)?(?: here)?\s*\}?$",
+    r"^(?:\\text\w*\s*\{)?\s*(?:your |the |final |my )*(?:answer|result|solution|\.{2,3}|\\[lc]?dots|…|_+|\?+)?"
+    r"(?: here)?\s*\}?$",
     re.IGNORECASE,
 )
 
@@ -35,7 +36,7 @@ def visible(response: str, *, prefilled: bool = False) -> str | None:
 
     Args:
         response: What the model wrote.
-        prefilled: Whether the prompt already opened the thinking, so that a response without ``</think>`` is all thought.
+        prefilled: Whether the prompt already opened the thinking: a response without ``</think>`` is then all thought.
     """
     for name in ("think", "thinking"):
         closed = response.rfind(f"</{name}>")

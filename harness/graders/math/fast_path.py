@@ -3,25 +3,25 @@
 It decides on the gold and the extracted answer only, and only where Math-Verify's verdict is known:
 
 1. Both are integers, or fractions of integers, in one of the plain notations below. Math-Verify's grammar reads each of
-   them as exactly that number (``Integer`` or an unevaluated quotient of two), compares integers exactly and fractions by
-   the value of their difference at 15 digits. The rule therefore decides True for equal values, and False for integers
+   them as exactly that number (``Integer`` or an unevaluated quotient of two), compares integers exactly and fractions
+   by the value of their difference at 15 digits. The rule therefore decides True for equal values, and False for integers
    that differ and for fractions that differ by more than 1e-9; anything closer is left to the slow path.
-2. The strings are equal: Math-Verify parses both to the same object, or fails on both and compares the strings. (A quotient
-   by zero parses to ``zoo``, which equals nothing there, so a string with "/0" or "{0}" is left to the slow path.)
+2. The strings are equal: Math-Verify parses both to the same object, or fails on both and compares the strings. (A
+   quotient by zero parses to ``zoo``, which equals nothing there, so a string with "/0" or "{0}" is left to the slow path.)
 3. They are equal after Math-Verify's own ``normalize_latex``: that is the string it would parse, so rule 2 applies.
 
-Digits are ASCII ``[0-9]``: ``\\d`` and ``int`` accept other scripts, the grammar does not. Digit runs are bounded, because
-the conversion of a long run is quadratic (and refused by ``int`` beyond 4,300 digits).
+Digits are ASCII ``[0-9]``: ``\\d`` and ``int`` accept other scripts, the grammar does not. Digit runs are bounded,
+because the conversion of a long run is quadratic (and refused by ``int`` beyond 4,300 digits).
 """
 
 import importlib.util
 import re
+import sys
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
-MAX_DIGITS = 1_000
 _CLOSE = Fraction(1, 10**9)
 
 _INTEGER = re.compile(r"([+-]?)([0-9]{1,1000}|[1-9][0-9]{0,2}(?:(?:,|\{,\}|,\\!)[0-9]{3}){1,300})")
@@ -42,8 +42,6 @@ def _load_normalization() -> ModuleType:
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} cannot be loaded")
     module = importlib.util.module_from_spec(spec)
-    import sys
-
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
@@ -62,11 +60,11 @@ def normalized(answer: str) -> str:
     return text
 
 
-def exact_number(text: str) -> Fraction | int | None:
+def exact_number(text: str) -> Fraction | None:
     """Returns the value of an integer or a fraction in plain notation, else None."""
     match = _INTEGER.fullmatch(text)
     if match is not None:
-        value = int(_DIGITS_ONLY.sub("", match.group(2)))
+        value = Fraction(int(_DIGITS_ONLY.sub("", match.group(2))))
         return -value if match.group(1) == "-" else value
     match = _FRACTION.fullmatch(text)
     if match is None:
@@ -75,8 +73,8 @@ def exact_number(text: str) -> Fraction | int | None:
     numerator, denominator = (int(group) for group in groups if group is not None)
     if denominator == 0:
         return None
-    value_ = Fraction(numerator, denominator)
-    return -value_ if sign else value_
+    value = Fraction(numerator, denominator)
+    return -value if sign else value
 
 
 def decide(gold: str, answer: str) -> bool | None:
@@ -88,7 +86,7 @@ def decide(gold: str, answer: str) -> bool | None:
         if right is not None:
             if left == right:
                 return True
-            if isinstance(left, int) and isinstance(right, int):
+            if left.denominator == right.denominator == 1:
                 return False
             return False if abs(left - right) > _CLOSE else None
     if not answer or len(answer) > 2_000 or _ZERO_QUOTIENT.search(answer):

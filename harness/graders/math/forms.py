@@ -113,10 +113,7 @@ def clean(text: str) -> str:
     text = _THIN_IN_NUMBER.sub("", text)
     if "matrix" not in text and "\\\\" in text:
         text = re.sub(r"\\\\(?=[a-zA-Z])", r"\\", text) if "begin" not in text else text
-    if "begin" not in text:
-        text = _SPACES.sub(" ", text)
-    else:
-        text = re.sub(r"\\[,;:!>]|~|\s+", " ", text)
+    text = _SPACES.sub(" ", text) if "begin" not in text else re.sub(r"\\[,;:!>]|~|\s+", " ", text)
     text = _brace_fractions(text.strip())
     text = _TRAILING.sub("", text) if "begin" not in text else text.strip(" .,")
     text = _ENERGY.sub(

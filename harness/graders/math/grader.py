@@ -32,7 +32,7 @@ def check_gold(gold: Any, kind: Kind) -> tuple[str, ...]:
     if kind == "aime":
         for item in golds:
             value = fast_path.exact_number(item.strip())
-            if not isinstance(value, int) or not 0 <= value <= 999:
+            if value is None or value.denominator != 1 or not 0 <= value <= 999:
                 raise UsageError(f"an AIME gold is an integer from 0 to 999, not {item!r:.80}")
     elif kind != "math":
         raise UsageError(f"unknown kind of answer {kind!r}{nearest(str(kind), ('math', 'aime'))}; known: math, aime")
@@ -206,9 +206,9 @@ class MathGrader:
         if True in verdicts or (None not in verdicts and tolerance is None):
             evidence = {"path": "fast", "source": found.source, "math_verify": True in verdicts}
             return Answer(True in verdicts, "ok", found.answer[:EXTRACTED_CHARACTERS], self.scorer, evidence)
-        reason = limits.refusal(found.answer) or next(filter(None, map(limits.refusal, golds)), None)
-        if reason is not None:
-            return self._refuse(found, reason)
+        refusals = filter(None, map(limits.refusal, (found.answer, *golds)))
+        for refusal in refusals:
+            return self._refuse(found, refusal)
         request = {
             "op": "strict",
             "golds": golds,

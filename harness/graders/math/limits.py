@@ -1,4 +1,8 @@
-"""What is refused before anything is parsed: answers whose evaluation could only hang or fill the memory."""
+"""What is refused before anything is parsed: answers whose evaluation could only hang or fill the memory.
+
+The worker's deadline and memory limit hold for whatever passes; these limits keep the usual attacks from costing a
+worker at all, and give a reason that a person can act on.
+"""
 
 import re
 
@@ -6,14 +10,17 @@ MAX_LENGTH = 2_000
 MAX_DEPTH = 40
 MAX_DIGITS = 400
 MAX_EXPONENT_DIGITS = 5
+MAX_EXPONENT = 10**MAX_EXPONENT_DIGITS
 MAX_FACTORIAL_DIGITS = 4
-MAX_LOOSE_FRACTIONS = 120
 
-_DIGITS = re.compile(r"[0-9]{%d,}" % (MAX_DIGITS + 1))
-_EXPONENT = re.compile(r"(?:\^|\*\*)[\s{(+-]*[0-9][0-9,]{%d,}" % MAX_EXPONENT_DIGITS)
-_TOWER = re.compile(r"[0-9)}\]]\s*(?:\^|\*\*)[\s{(]*[0-9]+[\s)}]*!?\s*(?:\^|\*\*)")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0e-\x1f\ud800-\udfff]")
+_DIGITS = re.compile(rf"[0-9]{{{MAX_DIGITS + 1},}}")
+_RAISED = r"(?:\^|\*\*)[\s{(+-]*"
+_EXPONENT = re.compile(rf"{_RAISED}[0-9][0-9,]{{{MAX_EXPONENT_DIGITS},}}")
+_TOWER = re.compile(rf"(?=(?:(?<![0-9])|^)[0-9]+[\s)}}]*{_RAISED}([0-9]+)[\s)}}]*{_RAISED}([0-9]+))")
+_HIGH_TOWER = re.compile(rf"(?:[0-9]+[\s)}}]*{_RAISED}){{3,}}")
 _FACTORIAL = re.compile(
-    r"[0-9]{%d,}[\s)}]*!|![\s)}\]]*!|!\s*(?:\^|\*\*)|(?:\^|\*\*)[\s{(]*[0-9]+!" % (MAX_FACTORIAL_DIGITS + 1)
+    rf"[0-9]{{{MAX_FACTORIAL_DIGITS + 1},}}[\s)}}]*!|![\s)}}\]]*!|!\s*(?:\^|\*\*)|{_RAISED}[0-9]+[\s)}}]*!"
 )
 _OPEN, _CLOSE = "{([", "})]"
 
@@ -29,16 +36,24 @@ def _depth(text: str) -> int:
     return deepest
 
 
+def _tower(text: str) -> bool:
+    """Whether powers of powers grow past the largest exponent that is allowed."""
+    if _HIGH_TOWER.search(text):
+        return True
+    for match in _TOWER.finditer(text):
+        base, exponent = int(match.group(1)), int(match.group(2))
+        if base > 1 and exponent * (base.bit_length() - 1) > MAX_EXPONENT.bit_length():
+            return True
+    return False
+
+
 def refusal(answer: str) -> str | None:
     """Returns why an answer is not given to the parser, or None when it may be."""
     if len(answer) > MAX_LENGTH:
         return f"the answer has {len(answer)} characters; at most {MAX_LENGTH} are compared"
     if "__" in answer:
         return "the answer contains '__', which no mathematical notation does"
-    if any(
-        (ord(character) < 32 and character not in "\t\n\r\f") or 0xD800 <= ord(character) < 0xE000
-        for character in answer
-    ):
+    if _UNPRINTABLE.search(answer):
         return "the answer contains control characters or lone surrogates"
     if _depth(answer) > MAX_DEPTH:
         return f"the answer is nested deeper than {MAX_DEPTH} brackets"
@@ -46,7 +61,7 @@ def refusal(answer: str) -> str | None:
         return f"the answer has a number of more than {MAX_DIGITS} digits"
     if _EXPONENT.search(answer):
         return f"the answer has an exponent of more than {MAX_EXPONENT_DIGITS} digits"
-    if _TOWER.search(answer):
+    if _tower(answer):
         return "the answer has a tower of powers"
     if _FACTORIAL.search(answer):
         return "the answer has a factorial that is too large or repeated"

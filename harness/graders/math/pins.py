@@ -1,7 +1,7 @@
 """The four packages that a verdict depends on, checked when the grader is imported.
 
-Math-Verify 0.9.0 asks for any ``latex2sympy2_extended`` from 1.11 on and any antlr runtime that has a grammar there. The
-grammars differ: those of antlr 4.9.3 and 4.11 know no percent sign, so ``10\\%`` against ``10`` flips without a word.
+Math-Verify 0.9.0 asks for any ``latex2sympy2_extended`` from 1.11 on and any antlr runtime that has a grammar there.
+The grammars differ: those of antlr 4.9.3 and 4.11 know no percent sign, so ``10\\%`` against ``10`` flips without a word.
 """
 
 from functools import cache
@@ -47,7 +47,7 @@ def check_pins(found: dict[str, str]) -> None:
     for name, pinned in PINS.items():
         if found.get(name) != pinned:
             raise UsageError(
-                f"{name} is {found.get(name, 'missing')}, and the mathematics grader's verdicts hold for {pinned} only: "
+                f"{name} is {found.get(name, 'missing')}, and the mathematics grader's verdicts hold for {pinned}: "
                 f"pip install '{name}=={pinned}' (hydra, omegaconf and lm-eval[math] need another antlr; "
                 "give them an environment of their own)"
             )

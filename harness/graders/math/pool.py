@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness.graders.math.worker import encode, frame_length
@@ -24,7 +25,10 @@ DEADLINE_SECONDS = 2.0
 STARVED_FACTOR = 2
 """How much longer a worker may take that got less than half of its deadline as CPU time: the machine is that busy."""
 
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[2]); import harness.graders.math.zygote as z; z.main(int(sys.argv[1]))"
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "import harness.graders.math.zygote as zygote; zygote.main(int(sys.argv[1]))"
+)
 
 
 @dataclass(slots=True)
@@ -51,7 +55,13 @@ class _Zygote:
         with theirs:
             environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _START, str(theirs.fileno()), json.dumps([p or os.getcwd() for p in sys.path])],
+                [
+                    sys.executable,
+                    "-c",
+                    _START,
+                    str(theirs.fileno()),
+                    json.dumps([p or str(Path.cwd()) for p in sys.path]),
+                ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

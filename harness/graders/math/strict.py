@@ -220,9 +220,8 @@ class Strict:
             len(gold_chain) > 1
             and len(answer_chain) > 1
             and gold_chain[0].replace(" ", "") == answer_chain[0].replace(" ", "")
-        ):
-            if is_name(gold_chain[0]):
-                return gold_chain[-1], answer_chain[-1]
+        ) and is_name(gold_chain[0]):
+            return gold_chain[-1], answer_chain[-1]
         return gold, answer
 
 

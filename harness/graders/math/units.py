@@ -1,15 +1,22 @@
-"""Units and currencies around an answer: taken off before numbers are compared, and compared where both sides have one."""
+"""Units and currencies around an answer: taken off before numbers are compared, compared where both sides have one."""
 
 import re
 from functools import lru_cache
 
 _ALIASES = {
     "length": {
-        "mm": "mm millimeter millimetre", "cm": "cm centimeter centimetre", "m": "m meter metre", "km": "km kilometer kilometre",
+        "mm": "mm millimeter millimetre", "cm": "cm centimeter centimetre", "m": "m meter metre",
+        "km": "km kilometer kilometre",
         "in": "in inch inche", "ft": "ft foot feet", "yd": "yd yard", "mi": "mi mile",
     },
-    "mass": {"mg": "mg milligram", "g": "g gram gramme gm", "kg": "kg kilogram", "lb": "lb pound", "oz": "oz ounce", "t": "ton tonne"},
-    "time": {"s": "s sec second", "min": "min minute", "h": "h hr hour", "d": "day", "wk": "week", "mo": "month", "yr": "yr year"},
+    "mass": {
+        "mg": "mg milligram", "g": "g gram gramme gm", "kg": "kg kilogram", "lb": "lb pound", "oz": "oz ounce",
+        "t": "ton tonne",
+    },
+    "time": {
+        "s": "s sec second", "min": "min minute", "h": "h hr hour", "d": "day", "wk": "week", "mo": "month",
+        "yr": "yr year",
+    },
     "money": {"cent": "cent ¢", "dollar": "dollar usd \\$ $", "euro": "euro eur €", "pound": "gbp £"},
     "angle": {"deg": "deg degree \\circ", "rad": "rad radian"},
     "volume": {"ml": "ml milliliter millilitre", "l": "l liter litre", "gal": "gal gallon"},
@@ -35,7 +42,8 @@ _BARE_UNIT = re.compile(
     rf"(?:\s*\^\s*\{{?\s*-?[0-9]\s*\}}?)?(?:\s*(?:/|per)\s*(?:{_SYMBOLS})(?:\s*\^\s*\{{?\s*-?[0-9]\s*\}}?)?)?)\.?$"
 )
 _WORDS = re.compile(
-    r"^(?P<number>[-+]?(?:[0-9][0-9,./]*|\\frac\{[0-9]+\}\{[0-9]+\}))\s+(?P<unit>[A-Za-z]{3,}(?:[ -][A-Za-z]{2,}){0,3})\.?$"
+    r"^(?P<number>[-+]?(?:[0-9][0-9,./]*|\\frac\{[0-9]+\}\{[0-9]+\}))\s+"
+    r"(?P<unit>[A-Za-z]{3,}(?:[ -][A-Za-z]{2,}){0,3})\.?$"
 )
 _NO_UNIT = re.compile(
     r"\b(?:and|or|mod|million|billion|thousand|trillion|hundred|pi|percent|sqrt|choose|plus|minus|times|over)\b",

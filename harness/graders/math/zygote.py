@@ -1,11 +1,12 @@
 """The warm parent of all workers: a clean process that has the libraries loaded and only ever forks.
 
-The caller may run threads (torch, asyncio, a training loop), and a fork of such a process can inherit a locked lock. So the
-caller starts this one with ``exec``, and every worker is forked from here, where there is one thread and nothing else.
+The caller may run threads (torch, asyncio, a training loop), and a fork of such a process can inherit a locked lock. So
+the caller starts this one with ``exec``, and every worker is forked from here, where there is one thread and nothing
+else.
 
-Requests on the control socket (SOCK_SEQPACKET, one message each): ``F`` with a file descriptor forks a worker that serves
-on it and answers with its process id (4 bytes); ``R`` + id reaps that worker, so an id is never reused before its owner has
-done with it. When the control socket closes, all workers are killed and the zygote ends.
+Requests on the control socket (SOCK_SEQPACKET, one message each): ``F`` with a file descriptor forks a worker that
+serves on it and answers with its process id (4 bytes); ``R`` + id reaps that worker, so an id is never reused before its
+owner has done with it. When the control socket closes, all workers are killed and the zygote ends.
 """
 
 import contextlib
