@@ -164,6 +164,7 @@ def _still_needed(
 ) -> tuple[float, str]:
     n = score.samples_per_problem
     needed = samples_needed(v, score.problems, m, h, margin)
+    assumption = "if the two are in truth equal (power 90 %)"
     if math.isinf(needed):
         return math.inf, (
             f"undecidable at a margin of {margin:g}: with {m} sample{'s' if m > 1 else ''} a problem the published "
@@ -173,10 +174,10 @@ def _still_needed(
         needed = _needed_at(v, score.problems, m, h, abs(abs(difference) - margin))
         if math.isinf(needed) or needed > 100 * n:
             return math.inf, "the difference lies too near the margin: no reasonable number of samples would settle it"
+        assumption = "if the difference stays as it is"
     more = max(1, math.ceil(needed - n))
-    return float(
-        more
-    ), f"{more} more sample{'s' if more > 1 else ''} per problem ({math.ceil(n + more)} in all) would settle it"
+    plural = "s" if more > 1 else ""
+    return float(more), f"{more} more sample{plural} per problem ({math.ceil(n + more)} in all) would settle it {assumption}"
 
 
 def _needed_at(v: float, problems: int, m: int, h: float, distance: float) -> float:
