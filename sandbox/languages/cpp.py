@@ -37,7 +37,7 @@ class Cpp(Language):
         self._compiler = find_tool("RINGLITE_CXX", "g++", "c++")
         self._cache = CompileCache("cpp")
         self._header_lock = threading.Lock()
-        self._headers: dict[str, Path | None] = {}
+        self._headers: dict[tuple[str, ...], Path | None] = {}
 
     def available(self) -> str | None:
         """None, or what is missing."""
@@ -51,7 +51,7 @@ class Cpp(Language):
             raise InvalidJob(f"mode: {job.mode} is not available in cpp; use run or judge")
         limits = job.compile_limits or self.default_compile_limits
         source = encode_source(job.code)
-        flags = (f"-std={job.options.std.replace('c++', 'gnu++')}", *_FLAGS)
+        flags = self.flags(job.options.std)
         key = cache_key("cpp", self._version, (*flags, *self._link_flags), limits.model_dump(), source)
         files = self._cache.get(key)
         outcome = None
@@ -61,13 +61,18 @@ class Cpp(Language):
         command = Command(argv=("/box/program",), files={"program": files["program"]}, executables=("program",))
         return Program(self._run_image, command, warnings=files["warnings"].decode(), compile=outcome)
 
+    @staticmethod
+    def flags(std: str) -> tuple[str, ...]:
+        """What the compiler is told for ``std`` (``c++17`` or ``c++20``)."""
+        return (f"-std={std.replace('c++', 'gnu++')}", *_FLAGS)
+
     def _run_compiler(
         self, source: bytes, flags: tuple[str, ...], limits: Limits, workshop: Workshop
     ) -> tuple[dict[str, bytes], Outcome]:
         header = self._header(flags, workshop)
         search = () if header is None else ("-I", str(header))
         command = Command(
-            argv=(self._gxx, *flags, *search, "main.cpp", "-o", "program", *self._link_flags),
+            argv=(self.compiler, *flags, *search, "main.cpp", "-o", "program", *self._link_flags),
             files={"main.cpp": source},
             limits=limits,
             collect=("program",),
@@ -82,13 +87,14 @@ class Cpp(Language):
         return {"program": outcome.collected["program"], "warnings": said.encode()}, outcome
 
     @property
-    def _gxx(self) -> str:
+    def compiler(self) -> str:
+        """Path of the compiler."""
         if self._compiler is None:
             raise InvalidJob(f"language: {self.available()}")
         return self._compiler
 
     def _ask(self, *question: str) -> str:
-        answer = subprocess.run([self._gxx, *question], capture_output=True, text=True, check=True, timeout=60)
+        answer = subprocess.run([self.compiler, *question], capture_output=True, text=True, check=True, timeout=60)
         return answer.stdout.strip()
 
     @cached_property
@@ -122,7 +128,7 @@ class Cpp(Language):
         folders = {str(Path(self._ask(f"-print-prog-name={name}")).parent) for name in ("cc1plus", "collect2")}
         folders |= {str(Path(self._ask(f"-print-file-name={name}")).parent) for name in ("crtbegin.o", "libgcc.a")}
         binds, links = loader_binds()
-        paths = [self._gxx, *(path for path in tools.values() if path), *folders, "/usr/include"]
+        paths = [self.compiler, *(path for path in tools.values() if path), *folders, "/usr/include"]
         paths += [path for path in self._include_folders if not path.startswith("/usr/include")]
         paths += [*shared_libraries(), *binds]
         known = {f"/usr/bin/{name}": path for name, path in tools.items() if path}
@@ -132,31 +138,35 @@ class Cpp(Language):
     @cached_property
     def _include_folders(self) -> list[str]:
         report = subprocess.run(
-            [self._gxx, "-xc++", "-E", "-v", os.devnull], capture_output=True, text=True, check=True, timeout=60
+            [self.compiler, "-xc++", "-E", "-v", os.devnull], capture_output=True, text=True, check=True, timeout=60
         ).stderr
         lines = report.partition("> search starts here:")[2].partition("End of search list.")[0].splitlines()
         return [os.path.normpath(line.strip()) for line in lines if line.startswith(" ")]
 
     def _header(self, flags: tuple[str, ...], workshop: Workshop) -> Path | None:
         """Folder with the precompiled header for ``flags``; made at the first use; None where that is not possible."""
-        name = hashlib.sha256(f"{self._version} {flags}".encode()).hexdigest()[:24]
         with self._header_lock:
-            if name not in self._headers:
-                self._headers[name] = self._make_header(name, flags, workshop)
-            return self._headers[name]
+            if flags not in self._headers:
+                self._headers[flags] = self._make_header(flags, workshop)
+            return self._headers[flags]
 
-    def _make_header(self, name: str, flags: tuple[str, ...], workshop: Workshop) -> Path | None:
+    def header_folder(self, flags: tuple[str, ...]) -> Path | None:
+        """Where the precompiled header for ``flags`` is kept once it is made; None without a folder to keep it in."""
         base = cache_folder()
+        name = hashlib.sha256(f"{self._version} {flags}".encode()).hexdigest()[:24]
+        return base / "cpp-headers" / name if base else None
+
+    def _make_header(self, flags: tuple[str, ...], workshop: Workshop) -> Path | None:
+        folder = self.header_folder(flags)
         source = next((p for d in self._include_folders if (p := Path(d, _HEADER)).is_file()), None)
-        if base is None or source is None:
+        if folder is None or source is None:
             return None
-        folder = base / "cpp-headers" / name
         made = folder / f"{_HEADER}.gch"
-        with contextlib.suppress(OSError), _locked(base / "cpp-headers.lock"):
+        with contextlib.suppress(OSError), _locked(folder.parent.with_suffix(".lock")):
             if made.exists():
                 return folder
             command = Command(
-                argv=(self._gxx, *flags, "-x", "c++-header", "stdc++.h", "-o", "stdc++.h.gch"),
+                argv=(self.compiler, *flags, "-x", "c++-header", "stdc++.h", "-o", "stdc++.h.gch"),
                 files={"stdc++.h": source.read_bytes()},
                 limits=_HEADER_LIMITS,
                 collect=("stdc++.h.gch",),
