@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from harness.report.page import render_html
 from harness.report.terminal import print_table
 from harness.scoring_results import dumps, evaluate, write_results
 
@@ -14,8 +15,10 @@ def show_results(folder: Path, against: str, accept: Sequence[str], as_json: boo
     """Evaluates a run folder, writes its results and prints them: a table, or results.json as it is."""
     results = evaluate(folder, against, accept)
     written = write_results(results)
+    page = render_html(results)
     if as_json:
         typer.echo(dumps(results))
         return
     print_table(results, Console())
     typer.echo(f"results: {written}")
+    typer.echo(f"report:  {page}")
