@@ -32,7 +32,7 @@ def normalise_base_url(text: str) -> str:
     Raises:
         UsageError: It is no web address.
     """
-    url = text.strip().rstrip("/")
+    url = text.strip()
     if "://" not in url:
         url = f"http://{url}"
     parts = urllib.parse.urlsplit(url)
@@ -42,10 +42,10 @@ def normalise_base_url(text: str) -> str:
         port_is_valid = False
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_valid:
         raise UsageError(f"'{text}' is not the address of a server; an example: http://localhost:8000/v1")
-    path = parts.path
+    path = parts.path.rstrip("/")
     for endpoint in _ENDPOINTS:
-        path = path.removesuffix(endpoint)
-    return urllib.parse.urlunsplit((parts.scheme, parts.netloc, path.rstrip("/") or "/v1", "", ""))
+        path = path.removesuffix(endpoint).rstrip("/")
+    return urllib.parse.urlunsplit((parts.scheme, parts.netloc, path or "/v1", "", ""))
 
 
 @dataclass(frozen=True)
