@@ -1,0 +1,1 @@
+def main(header, blobs, channel): return 0

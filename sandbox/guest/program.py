@@ -1,0 +1,131 @@
+"""Runs a Python program in the warm interpreter as a fresh ``python main.py`` would."""
+
+import atexit
+import builtins
+import io
+import os
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+SOURCE = "/box/main.py"
+SYNTAX_EXIT = 71  # the source does not compile; only the engine's wording depends on it
+
+
+def main(header: dict[str, Any], blobs: list[bytes], channel: int) -> int:
+    """Runs ``/box/main.py`` (blob ``header["source"]``) as ``__main__`` and returns its exit code."""
+    prepare(header)
+    module = fresh_module("__main__", SOURCE)
+    code = compile_source(blobs[header["source"]], SOURCE)
+    if code is None:
+        return SYNTAX_EXIT
+    blobs.clear()
+    return finish(run_code(code, module), module)
+
+
+def prepare(header: dict[str, Any]) -> None:
+    """Standard streams, arguments, environment and import path of a new interpreter."""
+    os.environ.clear()
+    os.environ.update(header["env"])
+    sys.argv[:] = [SOURCE, *header["args"]]
+    sys.path.insert(0, "/box")
+    # -S left out site's additions that programs use
+    for name, function in (("exit", _exit), ("quit", _exit)):
+        setattr(builtins, name, function)
+    sys.stdin = sys.__stdin__ = _stream(0, "r", "strict", "<stdin>")
+    sys.stdout = sys.__stdout__ = _stream(1, "w", "strict", "<stdout>")
+    sys.stderr = sys.__stderr__ = _stream(2, "w", "backslashreplace", "<stderr>")
+
+
+def _exit(code: Any = None) -> None:
+    raise SystemExit(code)
+
+
+def _stream(fd: int, mode: str, errors: str, name: str) -> Any:
+    raw = io.FileIO(fd, mode, closefd=False)
+    raw.name = name
+    buffer = io.BufferedReader(raw) if mode == "r" else io.BufferedWriter(raw)
+    stream = io.TextIOWrapper(buffer, "utf-8", errors, line_buffering=fd == 2)
+    stream.mode = mode
+    return stream
+
+
+def fresh_module(name: str, path: str) -> types.ModuleType:
+    """A module that can be found under its name, so that pickle, dataclasses and typing work."""
+    module = types.ModuleType(name)
+    module.__dict__.update(__file__=path, __builtins__=builtins, __cached__=None)
+    sys.modules[name] = module
+    return module
+
+
+def compile_source(source: bytes, path: str) -> types.CodeType | None:
+    """Compiles, or prints the error as the interpreter would and returns None."""
+    try:
+        return compile(source, path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+        _print_exception(drop=1)
+        return None
+
+
+def run_code(code: types.CodeType, module: types.ModuleType) -> int:
+    """Executes module code; returns the exit code it ends with."""
+    return guarded(lambda: exec(code, module.__dict__), drop=2)  # noqa: S102 - this is what the process is for
+
+
+def guarded(action: Callable[[], object], drop: int) -> int:
+    """Runs ``action`` and returns the exit code of a program that ends as it does."""
+    try:
+        action()
+    except SystemExit as error:
+        return exit_code(error.code)
+    except BaseException:  # noqa: BLE001 - printed as the interpreter does
+        _print_exception(drop)
+        return 1
+    return 0
+
+
+def exit_code(code: Any) -> int:
+    """The process exit code of ``sys.exit(code)``."""
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(code, file=sys.stderr)
+    return 1
+
+
+def _print_exception(drop: int) -> None:
+    """Prints the current exception without the first ``drop`` frames, which are ours."""
+    kind, value, trace = sys.exc_info()
+    for _ in range(drop):
+        trace = trace.tb_next if trace else None
+    if value is not None:
+        value.__traceback__ = trace
+    try:
+        sys.excepthook(kind, value, trace)  # type: ignore[arg-type]  # a failing hook is handled below
+    except BaseException:  # noqa: BLE001 - a replaced hook may do anything
+        sys.__excepthook__(kind, value, trace)  # type: ignore[arg-type]  # as above
+
+
+def finish(code: int, module: types.ModuleType | None = None) -> int:
+    """What an interpreter does at its end: joins threads, runs exit handlers, drops globals, flushes."""
+    threading = sys.modules.get("threading")
+    try:
+        if threading is not None:
+            threading._shutdown()  # type: ignore[attr-defined]  # the interpreter's own hook
+        atexit._run_exitfuncs()
+    except BaseException:  # noqa: BLE001 - printed as the interpreter does
+        _print_exception(1)
+    if module is not None and any("__del__" in v.__dict__ for v in module.__dict__.values() if isinstance(v, type)):
+        for name in [n for n in module.__dict__ if not n.startswith("__")]:
+            module.__dict__[name] = None
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except ValueError:  # closed by the program
+            continue
+        except OSError:
+            code = code or 120
+    return code

@@ -1,0 +1,228 @@
+"""Limits of one job, watched from the zygote: CPU and memory of the whole tree, wall clock, size of the output."""
+
+import json
+import os
+import select
+import signal
+import socket
+import time
+from typing import Any
+
+_TICK = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_IDLE = 1.0  # seconds between looks at a job that is far from its limits
+_SAMPLE = 0.01  # seconds between samples of memory where no control group counts it
+_CEILING = 20  # wall clock is given up at this multiple of its limit, however long the job waited for a CPU
+
+
+class Watch:
+    """Meters and bounds jobs, one at a time."""
+
+    def __init__(self, meter: Any, proc: int, driver: int, control: socket.socket) -> None:
+        self.meter = meter
+        self._proc = proc
+        self._driver = driver
+        self._control = control
+        self._cpus = os.cpu_count() or 1
+        self._base = self._own_rss()
+
+    def _own_rss(self) -> int:
+        return self.meter.current() if self.meter else 0
+
+    def baseline(self) -> int:
+        """Bytes that the warm interpreter itself holds."""
+        return self._base
+
+    def begin(self, order: dict[str, Any]) -> None:
+        """Sets the limits of the next job and starts its meters."""
+        self._order = order
+        self._reaped_cpu = 0.0
+        self._rss_peak = 0
+        self._main_status: int | None = None
+        if self.meter:
+            # The job may use its whole limit, beside what the interpreter holds already.
+            self.meter.set_limits(order["memory"] + self._base, order["processes"] + 1)
+            self._oom = self.meter.oom_kills()
+        self._restart()
+
+    def _restart(self) -> None:
+        self._start = time.monotonic()
+        self._wall_until = self._start + self._order["wall"]
+        if self.meter:
+            self.meter.reset_peak()
+            self._cpu_start = self.meter.cpu()
+        else:
+            self._cpu_start = 0.0
+            self._cpu_start = self._cpu()
+
+    def _cpu(self) -> float:
+        """CPU seconds of the job since the start of the case."""
+        if self.meter:
+            return float(self.meter.cpu()) - self._cpu_start
+        return self._reaped_cpu + sum(self._live_cpu(pid) for pid in self._pids()) - self._cpu_start
+
+    def _pids(self) -> list[str]:
+        if self._proc < 0:
+            return []
+        return [name for name in os.listdir(self._proc) if name.isdigit() and name != "1"]
+
+    def _read(self, path: str) -> str:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
+        try:
+            return os.read(fd, 65536).decode("ascii", "replace")
+        finally:
+            os.close(fd)
+
+    def _live_cpu(self, pid: str) -> float:
+        try:
+            fields = self._read(f"{pid}/stat").rsplit(")", 1)[1].split()
+        except OSError:
+            return 0.0
+        return sum(map(int, fields[11:15])) / _TICK
+
+    def _memory(self) -> int:
+        """Resident bytes of the tree; pages that forked processes share count once if the plain sum is too much."""
+        total = 0
+        for pid in self._pids():
+            try:
+                total += int(self._read(f"{pid}/statm").split()[1]) * _PAGE
+            except (OSError, IndexError):
+                continue
+        if total > self._order["memory"]:
+            total = sum(self._proportional(pid) for pid in self._pids())
+        return total
+
+    def _proportional(self, pid: str) -> int:
+        try:
+            for line in self._read(f"{pid}/smaps_rollup").splitlines():
+                if line.startswith("Pss:"):
+                    return int(line.split()[1]) * 1024
+            return int(self._read(f"{pid}/statm").split()[1]) * _PAGE
+        except (OSError, IndexError):
+            try:
+                return int(self._read(f"{pid}/statm").split()[1]) * _PAGE
+            except (OSError, IndexError):
+                return 0
+
+    def _waited(self) -> float:
+        """Seconds that the longest-waiting thread of the job was ready to run and got no CPU."""
+        longest = 0
+        for pid in self._pids():
+            try:
+                directory = os.open(f"{pid}/task", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
+                try:
+                    threads = os.listdir(directory)
+                finally:
+                    os.close(directory)
+                for thread in threads:
+                    longest = max(longest, int(self._read(f"{pid}/task/{thread}/schedstat").split()[1]))
+            except (OSError, IndexError):
+                continue
+        return longest / 1e9
+
+    def _over(self, outputs: list[int]) -> str:
+        """The limit that the job is over, or an empty string."""
+        order = self._order
+        if self._cpu() > order["cpu"]:
+            return "cpu"
+        now = time.monotonic()
+        if now >= self._wall_until:
+            lived = now - self._start
+            idle = lived - self._waited()
+            if idle >= order["wall"] or lived >= _CEILING * order["wall"] + 60:
+                return "wall"
+            self._wall_until = now + max(order["wall"] - idle, 0.01)
+        if self.meter:
+            if self.meter.oom_kills() > self._oom:
+                return "memory"
+        else:
+            self._rss_peak = max(self._rss_peak, self._memory())
+            if self._rss_peak > order["memory"]:
+                return "memory"
+        if any(os.fstat(fd).st_size > order["output"] for fd in outputs):
+            return "output"
+        return ""
+
+    def wait(self, pid: int, outputs: list[int]) -> dict[str, Any]:
+        """Waits for the end of the job, or ends it; afterwards none of its processes is left."""
+        self._main = pid
+        pidfd = os.pidfd_open(pid)
+        poll = select.poll()
+        for fd in (pidfd, self._control.fileno(), self._driver):
+            poll.register(fd, select.POLLIN)
+        over = ""
+        while True:
+            events = dict(poll.poll(self._patience() * 1000))
+            if self._driver in events:
+                os._exit(0)
+            if self._control.fileno() in events and not self._obey():
+                over = "stopped"
+            if pidfd in events or over:
+                break
+            over = self._over(outputs)
+            if over:
+                break
+            self._reap(os.WNOHANG)
+        os.close(pidfd)
+        self._end()
+        return self._report(over, outputs)
+
+    def _patience(self) -> float:
+        order = self._order
+        left = min(order["cpu"] / self._cpus, self._wall_until - time.monotonic(), _IDLE)
+        if self._start_looks():
+            left = min((order["cpu"] - self._cpu()) / self._cpus, left)
+        if not self.meter:
+            left = min(left, _SAMPLE)
+        return max(left, 0.002)
+
+    def _start_looks(self) -> bool:
+        return time.monotonic() - self._start > 0.05
+
+    def _obey(self) -> bool:
+        """Handles a message of the driver in the middle of a job: ``mark`` ends a case and starts the meters afresh."""
+        message = self._control.recv(4096)
+        if not message:
+            os._exit(0)
+        order = json.loads(message)
+        if order.get("op") != "mark":
+            return False
+        self._control.send(json.dumps(self._figures()).encode())
+        self._restart()
+        return True
+
+    def _figures(self) -> dict[str, Any]:
+        peak = self.meter.peak() if self.meter else max(self._rss_peak, self._memory())
+        return {"cpu": self._cpu(), "wall": time.monotonic() - self._start, "peak": peak}
+
+    def _reap(self, flags: int) -> bool:
+        try:
+            pid, status, usage = os.wait4(-1, flags)
+        except ChildProcessError:
+            return False
+        if pid == 0:
+            return False
+        self._reaped_cpu += usage.ru_utime + usage.ru_stime
+        self._rss_peak = max(self._rss_peak, usage.ru_maxrss * 1024)
+        if pid == self._main:
+            self._main_status = status
+        return True
+
+    def _end(self) -> None:
+        try:
+            os.kill(-1, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        while self._reap(0):
+            pass
+
+    def _report(self, over: str, outputs: list[int]) -> dict[str, Any]:
+        figures = self._figures()
+        if not self.meter:
+            figures["cpu"] = self._reaped_cpu - self._cpu_start
+        killed_for_memory = self.meter.oom_kills() > self._oom if self.meter else self._rss_peak > self._order["memory"]
+        if killed_for_memory:
+            over = "memory"
+        elif over in ("", "memory") and any(os.fstat(fd).st_size > self._order["output"] for fd in outputs):
+            over = "output"
+        return {**figures, "over": over, "status": self._main_status}

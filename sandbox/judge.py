@@ -1,0 +1,99 @@
+"""Modes ``run`` and ``judge``: a program, its standard input, its output compared outside."""
+
+from dataclasses import replace
+
+from sandbox.checkers import check
+from sandbox.container import Container
+from sandbox.errors import InvalidJob
+from sandbox.job import CaseResult, Checker, Job, JudgeCase, JudgeTests, Limits, Result, Verdict
+from sandbox.languages import Command, CompileFailed, Outcome, Program, load
+from sandbox.pool import Pool
+from sandbox.process import closing, payload, run
+from sandbox.verdicts import case_result, describe, python_syntax, summarize, verdict_of
+from sandbox.workshop import Workshop
+
+_CHECKER_LIMITS = Limits(time_s=10.0, memory_mb=1024)
+
+
+def run_program(job: Job, program: Program, pool: Pool, isolation: str) -> Result:
+    """Mode ``run``: ``accepted`` if the program ends by itself with exit code 0."""
+    with pool.lease(program.image, job.limits.file_kb) as container, closing([]) as fds:
+        guest, packed = payload(program, job.options.args, _files(job))
+        fds.append(packed)
+        outcome = run(container, guest, packed, job.options.stdin.encode("utf-8", "surrogateescape"), job.limits)
+    outcome, verdict, message = _plain(outcome, program)
+    return summarize(job, [case_result(outcome, verdict, message)], [outcome], isolation)
+
+
+def judge(job: Job, program: Program, pool: Pool, workshop: Workshop, isolation: str) -> Result:
+    """Mode ``judge``: each case in a process tree of its own, under limits of its own."""
+    if not isinstance(job.tests, JudgeTests):
+        raise InvalidJob("tests: a job of mode 'judge' needs a list of cases")
+    cases: list[CaseResult] = []
+    outcomes: list[Outcome] = []
+    with pool.lease(program.image, job.limits.file_kb) as container, closing([]) as fds:
+        guest, packed = payload(program, job.options.args, _files(job))
+        fds.append(packed)
+        for case in job.tests.cases:
+            outcome, verdict, message = _judge_case(job, case, program, container, guest, packed, workshop)
+            cases.append(case_result(outcome, verdict, message))
+            outcomes.append(outcome)
+            if verdict == "compile_error" or (verdict != "accepted" and job.options.stop_at_first_failure):
+                break
+    return summarize(job, cases, outcomes, isolation)
+
+
+def _judge_case(
+    job: Job, case: JudgeCase, program: Program, container: Container, guest: str, packed: int, workshop: Workshop
+) -> tuple[Outcome, Verdict, str]:
+    stdin = case.stdin.encode("utf-8", "surrogateescape")
+    outcome, verdict, message = _plain(run(container, guest, packed, stdin, job.limits), program)
+    if verdict == "accepted":
+        expected = case.expected.encode("utf-8", "surrogateescape")
+        checker = case.checker or Checker()
+        if checker.type == "program":
+            message = _ask_checker(checker, stdin, expected, outcome.stdout, workshop)
+        else:
+            message = check(checker, outcome.stdout, expected)
+        verdict = "wrong_answer" if message else "accepted"
+    return outcome, verdict, message
+
+
+def _plain(outcome: Outcome, program: Program) -> tuple[Outcome, Verdict, str]:
+    if program.python is not None and python_syntax(outcome):
+        return replace(outcome, exit_code=1), "compile_error", describe(replace(outcome, exit_code=1))
+    return outcome, verdict_of(outcome), describe(outcome)
+
+
+def _files(job: Job) -> dict[str, bytes]:
+    files = {}
+    for name, content in job.options.files.items():
+        parts = name.split("/")
+        if name.startswith("/") or not all(parts) or {".", ".."} & set(parts) or "\0" in name:
+            raise InvalidJob(f"options.files: {name!r} is no relative path below the working directory")
+        files[name] = content.encode("utf-8", "surrogateescape")
+    return files
+
+
+def _ask_checker(checker: Checker, stdin: bytes, expected: bytes, output: bytes, workshop: Workshop) -> str:
+    """Runs a checker program where no candidate ever was; an empty string accepts."""
+    if checker.code is None:
+        raise InvalidJob("checker.code: a checker of type 'program' needs its source")
+    job = Job(language=checker.language, mode="run", code=checker.code)
+    try:
+        program = load(checker.language).compile(job, workshop)
+    except CompileFailed as error:
+        raise InvalidJob(f"checker.code: the checker does not compile: {error}") from error
+    files = {"input": stdin, "expected": expected, "output": output}
+    command = program.command
+    if program.python is not None:
+        files["main.py"] = program.python.encode("utf-8", "surrogateescape")
+        command = Command(("/usr/bin/python3", "main.py"))
+    argv = (*command.argv, "input", "expected", "output")
+    outcome = workshop.run(
+        program.image, replace(command, argv=argv, files={**command.files, **files}, limits=_CHECKER_LIMITS)
+    )
+    if outcome.ending not in ("exited",):
+        raise InvalidJob(f"checker.code: the checker failed: {describe(outcome)}")
+    said = (outcome.stdout + outcome.stderr).decode("utf-8", "replace").strip()[:300]
+    return "" if outcome.exit_code == 0 else said or f"the checker ended with exit code {outcome.exit_code}"

@@ -1,0 +1,110 @@
+"""Python: the warm interpreter of the container runs the source itself, under the version that runs the engine."""
+
+import importlib.metadata
+import importlib.util
+import os
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+from sandbox.job import Job
+from sandbox.languages import Command, Image, Language, Program, Workshop, shared_libraries
+
+# Importable by programs if the engine's environment has them. Data sets ride in some packages, so it is a list of names.
+PACKAGES = ("numpy", "scipy", "sympy", "mpmath", "sortedcontainers", "networkx", "pandas")
+TEST_PACKAGES = ("pytest",)
+PRELOAD = (
+    "bisect collections collections.abc copy dataclasses datetime decimal enum fractions functools heapq io itertools json "
+    "linecache math operator random re string threading traceback types typing"
+).split()
+# Imported ahead in containers of their own: 0.1 s for each program otherwise.
+_HEAVY = ("numpy",)
+_IMPORTS_HEAVY = {name: re.compile(rf"^\s*(?:import|from)\s+{name}\b", re.M) for name in _HEAVY}
+
+ENV = {
+    "HOME": "/box",
+    "LANG": "C.UTF-8",
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",
+    "TMPDIR": "/tmp",  # noqa: S108 - the container's own
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+
+
+def interpreter() -> str:
+    """The real executable behind the running one, outside any virtual environment."""
+    return str(Path(getattr(sys, "_base_executable", None) or sys.executable).resolve())
+
+
+@cache
+def _standard_library() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Binds and hidden directories of the interpreter: no site-packages."""
+    stdlib = Path(os.__file__).resolve().parent
+    binds = [interpreter(), str(stdlib)]
+    if sys.base_prefix != "/usr":
+        binds += [str(p) for p in Path(sys.base_prefix, "lib").glob("lib*.so*")]
+    hidden = [str(stdlib / name) for name in ("site-packages", "dist-packages", "test", "ensurepip", "idlelib")]
+    return tuple(dict.fromkeys(binds)), tuple(hidden)
+
+
+@cache
+def package_paths(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Files and directories of the installed packages among ``names`` and of what they require."""
+    wanted, paths = list(names), []
+    seen: set[str] = set()
+    while wanted:
+        name = re.split(r"[^A-Za-z0-9._-]", wanted.pop())[0].lower()
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        wanted += [r for r in distribution.requires or [] if "extra ==" not in r]
+        tops = {f.parts[0] for f in distribution.files or [] if f.parts[0] not in ("..", "__pycache__") and f.parts}
+        paths += [str(distribution.locate_file(top)) for top in sorted(tops)]
+    return tuple(dict.fromkeys(p for p in paths if Path(p).exists()))
+
+
+def image(name: str, packages: tuple[str, ...], preload: tuple[str, ...]) -> Image:
+    """The root of a Python container with these packages and what they require."""
+    standard, hidden = _standard_library()
+    extra = package_paths(packages)
+    site = sorted({str(Path(p).parent) for p in extra})
+    return Image(
+        name=name,
+        binds=(*shared_libraries(), *standard, *extra),
+        hidden=hidden,
+        links=(("/usr/bin/python3", interpreter()),),
+        env=tuple({**ENV, **({"PYTHONPATH": ":".join(site)} if site else {})}.items()),
+        preload=preload,
+    )
+
+
+class Python(Language):
+    """CPython of the engine; ``packages``: what programs may import beside the standard library."""
+
+    name = "python"
+
+    def __init__(self, packages: tuple[str, ...] = PACKAGES) -> None:
+        self._packages = packages
+
+    def available(self) -> str | None:
+        """Always: the engine itself runs in it."""
+        return None
+
+    def compile(self, job: Job, workshop: Workshop) -> Program:
+        """Nothing to do ahead: a source that does not compile says so when it is run."""
+        return Program(self.image_for(job.code), Command(argv=()), python=job.code)
+
+    def image_for(self, code: str) -> Image:
+        """The plain image, or the one that holds a heavy package ready if ``code`` imports it."""
+        for name, pattern in _IMPORTS_HEAVY.items():
+            if name in code and name in self._packages and pattern.search(code) and importlib.util.find_spec(name):
+                return image(f"python-{name}", self._packages, (*PRELOAD, name))
+        return image("python", self._packages, tuple(PRELOAD))

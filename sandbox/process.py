@@ -1,0 +1,144 @@
+"""One process tree of a job, from bytes to bytes: packs it into descriptors, has a container run it, reads what is left."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sandbox.container import Container, Job, Report
+from sandbox.job import Limits
+from sandbox.languages import Command, Ending, Image, Outcome, Program
+
+_SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, SHRINK, GROW, WRITE
+_F_ADD_SEALS = 1033
+
+
+def sealed(content: bytes) -> int:
+    """An in-memory file that nobody can change any more, positioned at its start."""
+    import fcntl
+
+    fd = os.memfd_create("sandbox", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    fcntl.fcntl(fd, _F_ADD_SEALS, _SEALS)
+    return fd
+
+
+def empty() -> int:
+    """An in-memory file to be written by a job."""
+    return os.memfd_create("sandbox", os.MFD_CLOEXEC)
+
+
+def read(fd: int, limit: int) -> tuple[bytes, int]:
+    """The first ``limit`` bytes of an in-memory file, and how many more there are."""
+    size = os.fstat(fd).st_size
+    if not size:
+        return b"", 0
+    return os.pread(fd, min(size, limit), 0), max(0, size - limit)
+
+
+@contextlib.contextmanager
+def closing(fds: list[int]) -> Iterator[list[int]]:
+    """Closes the descriptors in the list at the end, whatever was added meanwhile."""
+    try:
+        yield fds
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def pack(header: dict[str, Any], files: Mapping[str, bytes], executables: Sequence[str] = ()) -> int:
+    """The payload of a job: a length, a JSON header, and the files' contents. The zygote never reads it."""
+    blobs = list(files.values())
+    header = {
+        **header,
+        "files": [[name, number, name in executables] for number, name in enumerate(files)],
+        "blobs": [len(blob) for blob in blobs],
+    }
+    text = json.dumps(header).encode()
+    return sealed(b"".join((len(text).to_bytes(4, "big"), text, *blobs)))
+
+
+def payload(program: Program, args: Sequence[str], files: Mapping[str, bytes], channels: int = 0) -> tuple[str, int]:
+    """The guest and the payload that start ``program``."""
+    env = {**dict(program.image.env), **program.command.env}
+    if program.python is not None:
+        source = program.python.encode("utf-8", "surrogateescape")
+        everything = {**files, "main.py": source}
+        header = {"env": env, "args": list(args), "source": list(everything).index("main.py")}
+        return "program", pack(header, everything)
+    command = program.command
+    header = {"argv": [*command.argv, *args], "env": env, "channels": channels}
+    return "exec", pack(header, {**command.files, **files}, command.executables)
+
+
+def outcome(report: Report, limits: Limits, stdout: tuple[bytes, int], stderr: tuple[bytes, int]) -> Outcome:
+    """Reads a report as an ending. A limit that was crossed counts even if the program ended before it was stopped."""
+    over = report.over
+    if not over and report.cpu > limits.time_s:
+        over = "cpu"
+    endings: dict[str, Ending] = {
+        "cpu": "time_limit",
+        "wall": "time_limit",
+        "memory": "memory_limit",
+        "output": "output_limit",
+    }
+    words = {
+        "cpu": f"{limits.time_s:g} s of CPU",
+        "wall": "wall clock",
+        "memory": f"{limits.memory_mb} MiB of memory",
+        "output": f"{limits.output_kb} KiB of output",
+    }
+    exit_code = signal = None
+    if report.status is not None:
+        if os.WIFEXITED(report.status):
+            exit_code = os.WEXITSTATUS(report.status)
+        elif os.WIFSIGNALED(report.status):
+            signal = os.WTERMSIG(report.status)
+    return Outcome(
+        ending=endings[over] if over in endings else "exited" if signal is None else "signaled",
+        exit_code=exit_code,
+        signal=signal,
+        cpu_s=round(report.cpu, 6),
+        wall_s=round(report.wall, 6),
+        memory_mb=round(report.peak / (1 << 20), 3),
+        stdout=stdout[0],
+        stderr=stderr[0],
+        stdout_cut=stdout[1],
+        stderr_cut=stderr[1],
+        limit=words.get(over, ""),
+    )
+
+
+def run(container: Container, guest: str, packed: int, stdin: bytes, limits: Limits, stack_mb: int | None = None) -> Outcome:
+    """Runs one packed job to its end."""
+    with closing([]) as fds:
+        fds += [sealed(stdin), empty(), empty()]
+        container.start(Job(guest, packed, fds[0], fds[1], fds[2], limits, stack_mb=stack_mb))
+        report = container.wait()
+        cap = limits.output_kb * 1024
+        return outcome(report, limits, read(fds[1], cap), read(fds[2], cap))
+
+
+def run_command(container: Container, image: Image, command: Command) -> Outcome:
+    """Runs a command and brings back the files it asks for."""
+    header = {"argv": list(command.argv), "env": {**dict(image.env), **command.env}, "channels": 0}
+    limits = command.limits
+    with closing([]) as fds:
+        fds += [pack(header, command.files, command.executables), sealed(command.stdin), empty(), empty()]
+        collect = []
+        for path in command.collect:
+            fds.append(empty())
+            collect.append((path, fds[-1]))
+        job = Job("exec", *fds[:4], limits, (), collect, command.collect_kb, command.stack_mb)
+        container.start(job)
+        report = container.wait()
+        cap = limits.output_kb * 1024
+        result = outcome(report, limits, read(fds[2], cap), read(fds[3], cap))
+        collected = {path: read(fd, command.collect_kb * 1024 + 1)[0] for path, fd in collect}
+        from dataclasses import replace
+
+        return replace(result, collected={path: data[1:] for path, data in collected.items() if data})
