@@ -62,6 +62,7 @@ class RLTrainer:
     def step(self) -> tuple[dict[str, Any], dict[str, float]]:
         """One iteration; returns its metrics, a function of the seed, and its timings, which are not."""
         begin = time.perf_counter()
+        self.sampler.update_weights(self.engine.weights())
         experience = self._sample()
         sampled = time.perf_counter()
         advantages = group_advantages(experience.rewards, self.config.objective.advantage_std)
@@ -84,7 +85,7 @@ class RLTrainer:
         """Steps 1 and 2: prompts, responses, rewards; under ``under_fill: resample`` until every budget can be full."""
         objective = self.config.objective
         experience, rounds = self._draw(0), 0
-        while objective.under_fill == "resample" and (fill := min(s.fill for s in self._select(experience))) < 1:
+        while objective.under_fill == "resample" and (fill := min(s.available for s in self._select(experience))) < 1:
             if rounds == objective.resample_rounds:
                 raise CheckFailed(
                     f"step {self.steps + 1}: {rounds} extra rounds of {self.config.rollout.prompts_per_step} prompts "

@@ -1,5 +1,6 @@
 """The executor of one process: torch on one device."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from reference_trainer.engine.batch import MicroBatch
 from reference_trainer.engine.optimizer import adamw
 from reference_trainer.engine.scorer import Scores
 from reference_trainer.engine.update import UpdateEngine, refuse_non_finite
+from reference_trainer.model import hub_weights
 
 
 class OneProcessEngine(UpdateEngine):
@@ -56,6 +58,10 @@ class OneProcessEngine(UpdateEngine):
 
     def _max_over_ranks(self, value: int) -> int:
         return value
+
+    def weights(self) -> Iterable[tuple[str, Tensor]]:
+        """Views of the model's memory."""
+        return hub_weights(self.scorer.model)
 
     def state_dict(self) -> dict[str, Any]:
         """Model, AdamW and reference policy."""

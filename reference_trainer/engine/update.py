@@ -11,7 +11,7 @@ executor can rely on, and has to keep:
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -106,6 +106,10 @@ class UpdateEngine(ABC):
     @abstractmethod
     def device(self) -> torch.device:
         """Where micro-batches go."""
+
+    @abstractmethod
+    def weights(self) -> Iterable[tuple[str, Tensor]]:
+        """The policy's weights under hub names, for a rollout engine that holds a copy; lazily."""
 
     # The update.
 

@@ -17,11 +17,13 @@ class Selection:
         kept: [N] int64, leading tokens k_i of each response that are in Psi, in the order of the responses given.
         divisor: What every token's term is divided by: Phi (times the number of units), or |Psi| when renormalised.
         budget: Phi times the number of units, in tokens.
+        available: Share of Phi that the emptiest unit was offered, at most 1; below it the budget is under-filled.
     """
 
     kept: Tensor
     divisor: float
     budget: int
+    available: float = 1.0
 
     @property
     def tokens(self) -> int:
@@ -87,22 +89,22 @@ def select_tokens(
         return Selection(lengths.clone(), float(max(total, 1)), max(total, 1))
     order = torch.arange(len(lengths)) if order is None else order
     units = (torch.zeros_like(lengths) if units is None else units)[order]
-    kept, numbers = torch.zeros_like(lengths), sorted(set(units.tolist()))
-    for members in (order[units == number] for number in numbers):
-        if under_fill == "error":
-            _refuse_to_underfill(int(lengths[members].sum()), budget)
+    kept, offered = torch.zeros_like(lengths), []
+    for members in (order[units == number] for number in sorted(set(units.tolist()))):
         kept[members] = fill_budget(lengths[members], budget, last_response)
-    phi, total = budget * len(numbers), int(kept.sum())
+        offered.append(int(lengths[members].sum()))
+    if under_fill == "error" and min(offered) < budget:
+        _refuse_to_underfill(min(offered), budget)
+    phi, total = budget * len(offered), int(kept.sum())
     divisor = float(total) if under_fill == "renormalise" and 0 < total < phi else float(phi)
-    return Selection(kept, divisor, phi)
+    return Selection(kept, divisor, phi, min(1.0, min(offered) / budget))
 
 
 def _refuse_to_underfill(available: int, budget: int) -> None:
-    if available < budget:
-        raise UsageError(
-            f"{available} generated tokens do not fill a token_budget of {budget}: lower token_budget, sample more "
-            "responses, or set under_fill to divide_phi, renormalise or resample"
-        )
+    raise UsageError(
+        f"{available} generated tokens do not fill a token_budget of {budget}: lower token_budget, sample more "
+        "responses, or set under_fill to divide_phi, renormalise or resample"
+    )
 
 
 def fill_order(prompts: int, responses: int, order: FillOrder, generator: torch.Generator) -> Tensor:

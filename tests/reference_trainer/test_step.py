@@ -1,5 +1,6 @@
 """One iteration from prompts to weights, with the real model and rollout engine."""
 
+import copy
 import math
 
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 
 from harness.errors import CheckFailed, UsageError
 from reference_trainer.config import ObjectiveConfig
+from reference_trainer.model import load_hub_weights
 from reference_trainer.objective import group_advantages
-from reference_trainer.rollout import Rollout
+from reference_trainer.rollout import Rollout, TransformersEngine
 from reference_trainer.step import Experience, RLTrainer, select_from, update_batch
 from reference_trainer.stream import Prompt
 
@@ -200,6 +202,33 @@ def test_an_engine_of_another_objective_is_refused(trainer):
     config = stage.config.model_copy(update={"objective": ObjectiveConfig()})
     with pytest.raises(UsageError, match="another objective"):
         RLTrainer(stage.engine, stage.sampler, stage.stream, stage.reward, config)
+
+
+class Copying(TransformersEngine):
+    """A rollout engine with weights of its own, as one in another process has."""
+
+    def update_weights(self, weights):
+        load_hub_weights(self.model, {name: value.clone() for name, value in weights})
+
+
+def test_a_sampler_with_its_own_weights_follows_the_policy(trainer, model):
+    shared, apart = trainer(), trainer()
+    apart.sampler = Copying(model(seed=9, dtype=torch.float32), 0, max_rows=64)
+    for _ in range(3):
+        assert apart.step()[0] == shared.step()[0]
+    state = apart.state_dict()
+    resumed = trainer()
+    resumed.sampler = Copying(model(seed=9, dtype=torch.float32), 0, max_rows=64)
+    resumed.load_state_dict(copy.deepcopy(state))
+    assert resumed.step()[0] == shared.step()[0]
+
+
+def test_a_dropped_last_response_does_not_count_as_too_few_tokens(trainer):
+    stage = trainer(objective={"token_budget": 60, "under_fill": "resample", "last_response": "drop"})
+    metrics, _ = stage.step()
+    assert metrics["budget_fill"] < 1
+    assert metrics["tokens_generated"] >= 60
+    assert stage.stream.position == 4
 
 
 def test_a_state_of_other_settings_or_another_model_is_refused(trainer):
