@@ -17,10 +17,10 @@ _CHECKER_LIMITS = Limits(time_s=10.0, memory_mb=1024)
 
 def run_program(job: Job, program: Program, pool: Pool, isolation: str) -> Result:
     """Mode ``run``: ``accepted`` if the program ends by itself with exit code 0."""
-    with pool.lease(program.image, job.limits.file_kb) as container, closing([]) as fds:
+    with pool.lease(program.image, program.scratch_kb(job.limits)) as container, closing([]) as fds:
         guest, packed = payload(program, job.options.args, _files(job))
         fds.append(packed)
-        outcome = run(container, guest, packed, job.options.stdin.encode("utf-8", "surrogateescape"), job.limits)
+        outcome = run(container, guest, packed, job.options.stdin.encode("utf-8", "surrogateescape"), program.limits(job.limits))
     outcome, verdict, message = _plain(outcome, program)
     return summarize(job, [case_result(outcome, verdict, message)], [outcome], isolation)
 
@@ -31,7 +31,7 @@ def judge(job: Job, program: Program, pool: Pool, workshop: Workshop, isolation:
         raise InvalidJob("tests: a job of mode 'judge' needs a list of cases")
     cases: list[CaseResult] = []
     outcomes: list[Outcome] = []
-    with pool.lease(program.image, job.limits.file_kb) as container, closing([]) as fds:
+    with pool.lease(program.image, program.scratch_kb(job.limits)) as container, closing([]) as fds:
         guest, packed = payload(program, job.options.args, _files(job))
         fds.append(packed)
         for case in job.tests.cases:
@@ -47,7 +47,7 @@ def _judge_case(
     job: Job, case: JudgeCase, program: Program, container: Container, guest: str, packed: int, workshop: Workshop
 ) -> tuple[Outcome, Verdict, str]:
     stdin = case.stdin.encode("utf-8", "surrogateescape")
-    outcome, verdict, message = _plain(run(container, guest, packed, stdin, job.limits), program)
+    outcome, verdict, message = _plain(run(container, guest, packed, stdin, program.limits(job.limits)), program)
     if verdict == "accepted":
         expected = case.expected.encode("utf-8", "surrogateescape")
         checker = case.checker or Checker()
@@ -62,6 +62,7 @@ def _judge_case(
 def _plain(outcome: Outcome, program: Program) -> tuple[Outcome, Verdict, str]:
     if program.python is not None and python_syntax(outcome):
         return replace(outcome, exit_code=1), "compile_error", describe(replace(outcome, exit_code=1))
+    outcome = program.explain(outcome)
     return outcome, verdict_of(outcome), describe(outcome)
 
 

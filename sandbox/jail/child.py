@@ -35,6 +35,7 @@ def start(order: dict[str, Any], fds: list[int], single_uid: bool, grouped: bool
         os.chdir("/box")
         header, blobs = _payload()
         _write_files(header["files"], blobs)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_size"], order["file_size"]))
         if order["guest"] == "exec":
             _execute(header)
         code = _GUESTS[order["guest"]](header, blobs, _FIRST_CHANNEL)
@@ -56,7 +57,6 @@ def _descriptors(fds: list[int]) -> None:
 def _limits(order: dict[str, Any], grouped: bool, single_uid: bool) -> None:
     for name, value in _FIXED_LIMITS:
         resource.setrlimit(name, (value, value))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_size"], order["file_size"]))
     stack = order["stack"]
     hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
     if hard != resource.RLIM_INFINITY:

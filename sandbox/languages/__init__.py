@@ -31,6 +31,9 @@ REGISTRY: dict[str, tuple[str, str]] = {
 }
 
 
+_SCRATCH_STEP = 4 << 20  # programs of like size share a warm container
+
+
 @dataclass(frozen=True)
 class Image:
     """The read-only root of a container. Two commands with equal images may share a warm container, one after the other.
@@ -171,6 +174,7 @@ class Program:
     ``command`` is the template of each run: its ``stdin`` and ``limits`` are set case by case, the job's files and
     arguments are added by the engine. ``warnings``: what the compiler said without failing.
     ``python``: source text that the warm interpreter of the container runs itself, instead of ``command.argv``.
+    ``own_processes``: threads and processes of the language's runtime, beyond ``limits.processes`` of the job.
     """
 
     image: Image
@@ -178,10 +182,22 @@ class Program:
     python: str | None = None
     warnings: str = ""
     compile: Outcome | None = None
+    own_processes: int = 0
 
-    def run_command(self, stdin: bytes, limits: Limits, args: tuple[str, ...] = ()) -> Command:
-        """The command of one run."""
-        return replace(self.command, argv=self.command.argv + args, stdin=stdin, limits=limits)
+    def limits(self, limits: Limits) -> Limits:
+        """The limits of one run: what the runtime itself needs does not count against the job."""
+        if not self.own_processes:
+            return limits
+        return limits.model_copy(update={"processes": limits.processes + self.own_processes})
+
+    def scratch_kb(self, limits: Limits) -> int:
+        """Size of the scratch space: what the job may write, and room for the program's own files."""
+        size = sum(len(content) for content in self.command.files.values())
+        return limits.file_kb + (-(-size // _SCRATCH_STEP) * _SCRATCH_STEP >> 10)
+
+    def explain(self, outcome: Outcome) -> Outcome:
+        """The outcome as the language means it, e.g. a runtime's own out-of-memory error as ``memory_limit``."""
+        return outcome
 
 
 class Language(ABC):
@@ -237,4 +253,4 @@ def shared_libraries() -> tuple[str, ...]:
     multiarch = [str(p) for p in Path("/usr/lib").glob("*-linux-gnu") if p.is_dir()]
     if not multiarch:
         multiarch = [p for p in ("/usr/lib64", "/usr/lib") if Path(p).is_dir()]
-    return (*multiarch, *(p for p in ("/etc/ld.so.cache",) if Path(p).exists()))
+    return (*multiarch, *(p for p in ("/usr/lib64", "/etc/ld.so.cache") if p not in multiarch and Path(p).exists()))

@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -48,20 +48,14 @@ _COMPILER_MB = 300
 _MESSAGE_CHARS = 8000
 
 
-@dataclass(frozen=True)
 class JavaProgram(Program):
-    """A compiled job; the heap of each run follows from its memory limit, less what the JVM itself needs."""
+    """A compiled job."""
 
-    java: str = ""
-    main: str = ""
-
-    def run_command(self, stdin: bytes, limits: Limits, args: tuple[str, ...] = ()) -> Command:
-        """The command of one run. The JVM's own threads do not count against ``limits.processes``."""
-        stack = min(256, max(8, limits.memory_mb // 8))
-        heap = max(16, limits.memory_mb - stack - _JVM_MB)
-        argv = (self.java, *_JVM, f"-Xmx{heap}m", f"-Xss{stack}m", "-cp", "/box/program.jar", self.main, *args)
-        own = limits.model_copy(update={"processes": limits.processes + _JVM_THREADS})
-        return replace(self.command, argv=argv, stdin=stdin, limits=own)
+    def explain(self, outcome: Outcome) -> Outcome:
+        """An uncaught ``OutOfMemoryError`` is the memory limit, which the heap was cut from."""
+        if outcome.ending == "exited" and outcome.exit_code == 1 and b"java.lang.OutOfMemoryError" in outcome.stderr:
+            return replace(outcome, ending="memory_limit", limit="memory (java.lang.OutOfMemoryError)")
+        return outcome
 
 
 class Java(Language):
@@ -101,9 +95,11 @@ class Java(Language):
         if files is None:
             files, outcome = self._ask_compiler(source, limits, workshop)
             self._cache.put(key, files)
-        command = Command(argv=(self._java,), files={"program.jar": files["jar"]}, stack_mb=8)
-        main = files["main"].decode()
-        return JavaProgram(self._image("java-run"), command, compile=outcome, java=self._java, main=main)
+        stack = min(256, max(8, job.limits.memory_mb // 8))
+        heap = max(16, job.limits.memory_mb - stack - _JVM_MB)
+        argv = (self._java, *_JVM, f"-Xmx{heap}m", f"-Xss{stack}m", "-cp", "/box/program.jar", files["main"].decode())
+        command = Command(argv=argv, files={"program.jar": files["jar"]})
+        return JavaProgram(self._image("java-run"), command, compile=outcome, own_processes=_JVM_THREADS)
 
     def _ask_compiler(self, source: bytes, limits: Limits, workshop: Workshop) -> tuple[dict[str, bytes], Outcome]:
         heap = max(64, limits.memory_mb - _COMPILER_MB)
