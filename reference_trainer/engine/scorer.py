@@ -95,8 +95,9 @@ class Scorer(nn.Module):
             return
         training, ids = self.model.training, torch.zeros(1, 2, dtype=torch.long, device=parameter.device)
         self.model.eval()
-        whole = self.model(input_ids=ids, use_cache=False).logits
-        parts = self.model.get_output_embeddings()(self.model.base_model(input_ids=ids, use_cache=False)[0])
+        with torch.autocast(parameter.device.type, torch.bfloat16, enabled=self.autocast):
+            whole = self.model(input_ids=ids, use_cache=False).logits
+            parts = self.model.get_output_embeddings()(self.model.base_model(input_ids=ids, use_cache=False)[0])
         self.model.train(training)
         if not torch.allclose(whole, parts, rtol=1e-3, atol=1e-5):
             raise UsageError(

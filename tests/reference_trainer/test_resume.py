@@ -121,3 +121,11 @@ def test_a_finished_run_is_left_alone(trainer, tmp_path):
     run(again, 2, tmp_path)
     assert_bitwise(everything(again), everything(stage))
     assert {path: path.read_bytes() for path in Path(tmp_path).rglob("*") if path.is_file()} == files
+
+
+def test_same_seed_same_metrics_file(trainer, tmp_path):
+    for name in ("one", "two"):
+        run(seeded(trainer), 3, tmp_path / name)
+    one, two = ((tmp_path / name / "metrics.jsonl").read_bytes() for name in ("one", "two"))
+    assert one == two
+    assert one.count(b"\n") == 3

@@ -342,3 +342,12 @@ def test_another_mixture_of_experts_model_trains_by_the_same_rules(batch):
     assert two["balance_loss"] == pytest.approx(one["balance_loss"], rel=1e-5)
     for name in whole:
         torch.testing.assert_close(split[name], whole[name], rtol=1e-4, atol=1e-6)
+
+
+def test_gradient_checkpointing_changes_no_gradient(model, batch):
+    plain, _ = gradient_of(model(), batch([5, 2, 4]))
+    policy = model()
+    policy.gradient_checkpointing_enable()
+    recomputed, _ = gradient_of(policy, batch([5, 2, 4]))
+    for name in plain:
+        torch.testing.assert_close(recomputed[name], plain[name], **EXACT, msg=name)

@@ -14,6 +14,7 @@ from reference_trainer.objective import (
     fill_budget,
     grpo_loss,
     kl_per_token,
+    sft_loss,
     total_loss,
     truncated_importance,
 )
@@ -216,3 +217,17 @@ def test_the_whole_loss_is_linear_in_its_terms_and_the_entropy_sign_is_a_switch(
     paper = total_loss(policy, entropy, balance, z, **coefficients, entropy_sign="paper")
     torch.testing.assert_close(bonus, policy - a * entropy + b * balance + c * z, **EXACT)
     torch.testing.assert_close(paper, policy + a * entropy + b * balance + c * z, **EXACT)
+
+
+@given(ALL, st.integers(1, 5))
+def test_sft_loss_is_invariant_to_packing_and_accumulation(case, parts):
+    """The mean over all target tokens, whether rows are split among micro-batches or joined into one."""
+    logprobs, selected = case.tokens.logprobs, case.tokens.selected
+    n = int(selected.sum())
+    whole = sft_loss(logprobs, selected, n)
+    torch.testing.assert_close(whole, -logprobs[selected].mean(), **EXACT)
+    packed = sft_loss(logprobs[selected][None], torch.ones(1, n, dtype=torch.bool), n)
+    torch.testing.assert_close(packed, whole, **EXACT)
+    chunks = torch.arange(len(logprobs)).tensor_split(parts)
+    accumulated = sum(sft_loss(logprobs[chunk], selected[chunk], n) for chunk in chunks)
+    torch.testing.assert_close(accumulated, whole, **EXACT)
