@@ -116,7 +116,7 @@ class Sandbox:
             return run_program(job, program, self._pool, self.isolation)
         if job.mode == "judge":
             return judge(job, program, self._pool, self._workshop, self.isolation)
-        return calls.run(job, language, program, self._pool, self.isolation)
+        return calls.run(job, program, self._pool, self.isolation)
 
     def _not_compiled(self, job: Job, error: CompileFailed) -> Result:
         outcomes = [error.outcome] if error.outcome else []

@@ -7,8 +7,9 @@ from sandbox.container import Container
 from sandbox.errors import InvalidJob
 from sandbox.job import CaseResult, Checker, Job, JudgeCase, JudgeTests, Limits, Result, Verdict
 from sandbox.languages import Command, CompileFailed, Outcome, Program, load
+from sandbox.languages.host import encode_text
 from sandbox.pool import Pool
-from sandbox.process import closing, payload, run
+from sandbox.process import Prepared, closing, prepare, run
 from sandbox.verdicts import case_result, describe, python_syntax, summarize, verdict_of
 from sandbox.workshop import Workshop
 
@@ -18,9 +19,9 @@ _CHECKER_LIMITS = Limits(time_s=10.0, memory_mb=1024)
 def run_program(job: Job, program: Program, pool: Pool, isolation: str) -> Result:
     """Mode ``run``: ``accepted`` if the program ends by itself with exit code 0."""
     with pool.lease(program.image, program.scratch_kb(job.limits)) as container, closing([]) as fds:
-        guest, packed = payload(program, job.options.args, _files(job))
-        fds.append(packed)
-        outcome = run(container, guest, packed, job.options.stdin.encode("utf-8", "surrogateescape"), program.limits(job.limits))
+        prepared = prepare(program, job.limits, job.options.args, job_files(job))
+        fds.append(prepared.packed)
+        outcome = run(container, guest, packed, encode_text(job.options.stdin), program.limits(job.limits))
     outcome, verdict, message = _plain(outcome, program)
     return summarize(job, [case_result(outcome, verdict, message)], [outcome], isolation)
 
@@ -32,10 +33,10 @@ def judge(job: Job, program: Program, pool: Pool, workshop: Workshop, isolation:
     cases: list[CaseResult] = []
     outcomes: list[Outcome] = []
     with pool.lease(program.image, program.scratch_kb(job.limits)) as container, closing([]) as fds:
-        guest, packed = payload(program, job.options.args, _files(job))
-        fds.append(packed)
+        prepared = prepare(program, job.limits, job.options.args, job_files(job))
+        fds.append(prepared.packed)
         for case in job.tests.cases:
-            outcome, verdict, message = _judge_case(job, case, program, container, guest, packed, workshop)
+            outcome, verdict, message = _judge_case(case, program, container, prepared, workshop)
             cases.append(case_result(outcome, verdict, message))
             outcomes.append(outcome)
             if verdict == "compile_error" or (verdict != "accepted" and job.options.stop_at_first_failure):
@@ -44,12 +45,12 @@ def judge(job: Job, program: Program, pool: Pool, workshop: Workshop, isolation:
 
 
 def _judge_case(
-    job: Job, case: JudgeCase, program: Program, container: Container, guest: str, packed: int, workshop: Workshop
+    case: JudgeCase, program: Program, container: Container, prepared: Prepared, workshop: Workshop
 ) -> tuple[Outcome, Verdict, str]:
-    stdin = case.stdin.encode("utf-8", "surrogateescape")
+    stdin = encode_text(case.stdin)
     outcome, verdict, message = _plain(run(container, guest, packed, stdin, program.limits(job.limits)), program)
     if verdict == "accepted":
-        expected = case.expected.encode("utf-8", "surrogateescape")
+        expected = encode_text(case.expected)
         checker = case.checker or Checker()
         if checker.type == "program":
             message = _ask_checker(checker, stdin, expected, outcome.stdout, workshop)
@@ -66,13 +67,18 @@ def _plain(outcome: Outcome, program: Program) -> tuple[Outcome, Verdict, str]:
     return outcome, verdict_of(outcome), describe(outcome)
 
 
-def _files(job: Job) -> dict[str, bytes]:
+def job_files(job: Job) -> dict[str, bytes]:
+    """The files of ``options.files``.
+
+    Raises:
+        InvalidJob: A name leads out of the working directory.
+    """
     files = {}
     for name, content in job.options.files.items():
         parts = name.split("/")
         if name.startswith("/") or not all(parts) or {".", ".."} & set(parts) or "\0" in name:
             raise InvalidJob(f"options.files: {name!r} is no relative path below the working directory")
-        files[name] = content.encode("utf-8", "surrogateescape")
+        files[name] = encode_text(content)
     return files
 
 
@@ -88,7 +94,7 @@ def _ask_checker(checker: Checker, stdin: bytes, expected: bytes, output: bytes,
     files = {"input": stdin, "expected": expected, "output": output}
     command = program.command
     if program.python is not None:
-        files["main.py"] = program.python.encode("utf-8", "surrogateescape")
+        files["main.py"] = encode_text(program.python)
         command = Command(("/usr/bin/python3", "main.py"))
     argv = (*command.argv, "input", "expected", "output")
     outcome = workshop.run(

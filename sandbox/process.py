@@ -1,14 +1,17 @@
 """One process tree of a job, from bytes to bytes: packs it into descriptors, has a container run it, reads what is left."""
 
 import contextlib
+import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.container import Container, Job, Report
 from sandbox.job import Limits
 from sandbox.languages import Command, Ending, Image, Outcome, Program
+from sandbox.languages.host import encode_text
 
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, SHRINK, GROW, WRITE
 _F_ADD_SEALS = 1033
@@ -16,8 +19,6 @@ _F_ADD_SEALS = 1033
 
 def sealed(content: bytes) -> int:
     """An in-memory file that nobody can change any more, positioned at its start."""
-    import fcntl
-
     fd = os.memfd_create("sandbox", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     view = memoryview(content)
     while view:
@@ -50,9 +51,11 @@ def closing(fds: list[int]) -> Iterator[list[int]]:
             os.close(fd)
 
 
-def pack(header: dict[str, Any], files: Mapping[str, bytes], executables: Sequence[str] = ()) -> int:
-    """The payload of a job: a length, a JSON header, and the files' contents. The zygote never reads it."""
-    blobs = list(files.values())
+def pack(
+    header: dict[str, Any], files: Mapping[str, bytes], executables: Sequence[str] = (), extra: Sequence[bytes] = ()
+) -> int:
+    """The payload of a job: a length, a JSON header, the files' contents, extra blobs. The zygote never reads it."""
+    blobs = [*files.values(), *extra]
     header = {
         **header,
         "files": [[name, number, name in executables] for number, name in enumerate(files)],
@@ -62,17 +65,27 @@ def pack(header: dict[str, Any], files: Mapping[str, bytes], executables: Sequen
     return sealed(b"".join((len(text).to_bytes(4, "big"), text, *blobs)))
 
 
-def payload(program: Program, args: Sequence[str], files: Mapping[str, bytes], channels: int = 0) -> tuple[str, int]:
-    """The guest and the payload that start ``program``."""
+@dataclass(frozen=True)
+class Prepared:
+    """A program packed once and started any number of times. ``limits``: of the program, as its language adapts them."""
+
+    guest: str
+    packed: int
+    limits: Limits
+    stack_mb: int | None = None
+
+
+def prepare(program: Program, limits: Limits, args: Sequence[str], files: Mapping[str, bytes]) -> Prepared:
+    """Packs ``program``; the caller closes ``packed``."""
     env = {**dict(program.image.env), **program.command.env}
     if program.python is not None:
-        source = program.python.encode("utf-8", "surrogateescape")
-        everything = {**files, "main.py": source}
+        everything = {**files, "main.py": program.python.encode("utf-8", "surrogatepass")}
         header = {"env": env, "args": list(args), "source": list(everything).index("main.py")}
-        return "program", pack(header, everything)
-    command = program.command
-    header = {"argv": [*command.argv, *args], "env": env, "channels": channels}
-    return "exec", pack(header, {**command.files, **files}, command.executables)
+        return Prepared("program", pack(header, everything), limits)
+    command = program.run_command(b"", limits, tuple(args))
+    header = {"argv": list(command.argv), "env": {**env, **command.env}}
+    packed = pack(header, {**command.files, **files}, command.executables)
+    return Prepared("exec", packed, command.limits, command.stack_mb)
 
 
 def outcome(report: Report, limits: Limits, stdout: tuple[bytes, int], stderr: tuple[bytes, int]) -> Outcome:
@@ -113,11 +126,12 @@ def outcome(report: Report, limits: Limits, stdout: tuple[bytes, int], stderr: t
     )
 
 
-def run(container: Container, guest: str, packed: int, stdin: bytes, limits: Limits, stack_mb: int | None = None) -> Outcome:
-    """Runs one packed job to its end."""
+def run(container: Container, prepared: Prepared, stdin: bytes) -> Outcome:
+    """Runs a prepared program to its end."""
+    limits = prepared.limits
     with closing([]) as fds:
         fds += [sealed(stdin), empty(), empty()]
-        container.start(Job(guest, packed, fds[0], fds[1], fds[2], limits, stack_mb=stack_mb))
+        container.start(Job(prepared.guest, prepared.packed, *fds, limits, stack_mb=prepared.stack_mb))
         report = container.wait()
         cap = limits.output_kb * 1024
         return outcome(report, limits, read(fds[1], cap), read(fds[2], cap))
@@ -125,7 +139,7 @@ def run(container: Container, guest: str, packed: int, stdin: bytes, limits: Lim
 
 def run_command(container: Container, image: Image, command: Command) -> Outcome:
     """Runs a command and brings back the files it asks for."""
-    header = {"argv": list(command.argv), "env": {**dict(image.env), **command.env}, "channels": 0}
+    header = {"argv": list(command.argv), "env": {**dict(image.env), **command.env}}
     limits = command.limits
     with closing([]) as fds:
         fds += [pack(header, command.files, command.executables), sealed(command.stdin), empty(), empty()]
@@ -139,6 +153,4 @@ def run_command(container: Container, image: Image, command: Command) -> Outcome
         cap = limits.output_kb * 1024
         result = outcome(report, limits, read(fds[2], cap), read(fds[3], cap))
         collected = {path: read(fd, command.collect_kb * 1024 + 1)[0] for path, fd in collect}
-        from dataclasses import replace
-
         return replace(result, collected={path: data[1:] for path, data in collected.items() if data})

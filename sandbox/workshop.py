@@ -100,7 +100,7 @@ class _Resident:
         limits = command.limits.model_copy(update={"time_s": _FOREVER, "wall_s": _FOREVER})
         container = Container(self._image, limits.file_kb, self._pool.confinement)
         self._container = container
-        header = {"argv": list(command.argv), "env": {**dict(self._image.env), **command.env}, "channels": 0}
+        header = {"argv": list(command.argv), "env": {**dict(self._image.env), **command.env}}
         ours, theirs = socket.socketpair()
         with theirs, closing([]) as fds:
             fds += [pack(header, command.files, command.executables), empty()]

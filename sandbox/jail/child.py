@@ -113,8 +113,6 @@ def _execute(header: dict[str, Any]) -> NoReturn:
 
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    for fd in range(_FIRST_CHANNEL, _FIRST_CHANNEL + header["channels"]):
-        os.dup2(fd, 3 + fd - _FIRST_CHANNEL)
     os.execve(header["argv"][0], header["argv"], header["env"])
 
 

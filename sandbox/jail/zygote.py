@@ -108,6 +108,8 @@ def _serve(control: socket.socket, driver: int, watch: Watch, single_uid: bool) 
         if not message:
             os._exit(0)
         order = json.loads(message)
+        if "op" in order:  # meant for a job that ended before it arrived
+            continue
         watch.begin(order)
         pid = os.fork()
         if pid == 0:

@@ -19,10 +19,10 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from sandbox.errors import InvalidJob
-from sandbox.job import CallCase, Job, Limits, Verdict
+from sandbox.job import Job, Limits, Verdict
 
 REGISTRY: dict[str, tuple[str, str]] = {
     "python": ("sandbox.languages.python", "Python"),
@@ -214,25 +214,10 @@ class Language(ABC):
     def compile(self, job: Job, workshop: Workshop) -> Program:
         """Makes a program of ``job.code``.
 
-        In mode ``call`` of a compiled language the program reads one case from standard input (``call_stdin``) and prints
-        the result to descriptor 3 (``call_result``); its own standard output stays the candidate's.
-
         Raises:
             CompileFailed: The compiler refused it or hit a limit.
             InvalidJob: The mode or an option does not exist in this language.
         """
-
-    def call_stdin(self, job: Job, case: CallCase) -> bytes:
-        """The standard input that tells a program of mode ``call`` its arguments."""
-        raise InvalidJob(f"mode: {job.mode} is not available in {self.name}; use run or judge")
-
-    def call_result(self, job: Job, result: bytes) -> Any:
-        """The returned value, from the bytes that a program of mode ``call`` wrote to descriptor 3.
-
-        Raises:
-            ValueError: The bytes are no result: the candidate is to blame.
-        """
-        raise InvalidJob(f"mode: {job.mode} is not available in {self.name}; use run or judge")
 
 
 def load(name: str) -> Language:
