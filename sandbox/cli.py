@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
     from sandbox.job import CaseResult, Job, Result
 
+IsolationName = Literal["strict", "full"]
 LanguageName = Literal["python", "cpp", "java"]
 CheckerName = Literal["lines", "exact", "tokens", "float", "lcb"]
 SUFFIXES: dict[str, LanguageName] = {
@@ -39,7 +40,7 @@ MemoryOption = Annotated[int, typer.Option("--memory", help="MiB of resident mem
 OutputOption = Annotated[int, typer.Option("--output", help="KiB of stdout and of stderr, each.")]
 ProcessesOption = Annotated[int, typer.Option("--processes", help="Processes and threads alive at once.")]
 StdOption = Annotated[Literal["c++17", "c++20"], typer.Option("--std", help="C++ standard.")]
-IsolationOption = Annotated[str, typer.Option("--isolation", help="Level; below 'full' only if asked for here.")]
+IsolationOption = Annotated[IsolationName, typer.Option("--isolation", help="The level; a host that cannot: refused.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 
 
@@ -209,12 +210,12 @@ def _language(file: Path, given: LanguageName | None) -> LanguageName:
     return found
 
 
-def _execute(job: "Job", isolation: str) -> "Result":
+def _execute(job: "Job", isolation: IsolationName) -> "Result":
     with open_sandbox(1, isolation) as sandbox:
         return sandbox.execute(job)
 
 
-def open_sandbox(workers: int | None, isolation: str) -> "Sandbox":
+def open_sandbox(workers: int | None, isolation: IsolationName) -> "Sandbox":
     """Starts a sandbox, for use in a ``with`` statement; SIGTERM ends the command through its clean-up."""
     from sandbox import Sandbox
 

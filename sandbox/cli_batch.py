@@ -10,9 +10,10 @@ from sandbox.batch import run_batch
 from sandbox.cli import open_sandbox
 from sandbox.errors import SandboxError
 from sandbox.job import Result
+from sandbox.levels import Isolation
 
 
-def judge_file(source: Path, target: Path, workers: int | None, isolation: str) -> dict[str, Any]:
+def judge_file(source: Path, target: Path, workers: int | None, isolation: Isolation) -> dict[str, Any]:
     """Judges ``source`` into ``target`` and returns the summary; progress goes to standard error if it is a terminal.
 
     Raises:

@@ -12,6 +12,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from sandbox.errors import SandboxError
+from sandbox.levels import Isolation
 
 TOKEN_VARIABLE = "RINGLITE_SANDBOX_TOKEN"
 _SERVE_MODULES = ("starlette", "uvicorn", "prometheus_client")
@@ -42,7 +43,7 @@ class ServiceSettings(BaseModel):
     max_pending_bytes: int = Field(1 << 30, ge=1024)
     body_timeout_s: float = Field(60.0, gt=0)
     token: SecretStr | None = None
-    isolation: str = "full"
+    isolation: Isolation = "full"
 
     @classmethod
     def from_options(cls, *, token_file: Path | None = None, **options: object) -> Self:

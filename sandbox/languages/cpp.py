@@ -15,7 +15,7 @@ from sandbox.errors import InvalidJob
 from sandbox.job import Job, Limits
 from sandbox.languages import Command, CompileFailed, Image, Language, Outcome, Program, Workshop, shared_libraries
 from sandbox.languages.compile_cache import CompileCache, cache_key
-from sandbox.languages.host import cache_folder, encode_source, find_tool, loader_binds
+from sandbox.languages.host import cache_folder, encode_text, find_tool, loader_binds
 
 _FLAGS = ("-O2", "-DONLINE_JUDGE", "-pipe", "-fdiagnostics-color=never", "-fmax-errors=20")
 _HEADER = "bits/stdc++.h"
@@ -50,7 +50,7 @@ class Cpp(Language):
         if job.mode not in ("run", "judge"):
             raise InvalidJob(f"mode: {job.mode} is not available in cpp; use run or judge")
         limits = job.compile_limits or self.default_compile_limits
-        source = encode_source(job.code)
+        source = encode_text(job.code)
         flags = self.flags(job.options.std)
         key = cache_key("cpp", self._version, (*flags, *self._link_flags), limits.model_dump(), source)
         files = self._cache.get(key)

@@ -31,12 +31,12 @@ def loader_binds() -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
     return tuple(binds), tuple(links)
 
 
-def encode_source(code: str) -> bytes:
-    """Source text as bytes; a lone surrogate, which UTF-8 lacks, becomes bytes that the compiler can complain about."""
+def encode_text(text: str) -> bytes:
+    """Text of a job as bytes: UTF-8; escaped bytes and lone surrogates, which JSON allows, become bytes that are not."""
     try:
-        return code.encode("utf-8", "surrogateescape")
+        return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        return code.encode("utf-8", "surrogatepass")
+        return text.encode("utf-8", "surrogatepass")
 
 
 @cache

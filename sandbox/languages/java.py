@@ -22,7 +22,7 @@ from sandbox.languages import (
     shared_libraries,
 )
 from sandbox.languages.compile_cache import CompileCache, cache_key
-from sandbox.languages.host import encode_source, loader_binds
+from sandbox.languages.host import encode_text, loader_binds
 
 _COMPILER = Path(__file__).with_name("JavaCompiler.java")
 _COMPILER_CLASSES = tuple(f"JavaCompiler{part}.class" for part in ("", "$Source", "$ClassFile", "$Output"))
@@ -88,7 +88,7 @@ class Java(Language):
         if self._home is None:
             raise InvalidJob(f"language: {self.available()}")
         limits = job.compile_limits or self.default_compile_limits
-        source = encode_source(job.code)
+        source = encode_text(job.code)
         key = cache_key("java", self._version, self._compiler_source, limits.model_dump(), source)
         files = self._cache.get(key)
         outcome = None

@@ -32,7 +32,7 @@ def test_judging_takes_stdin_and_compares_stdout(sandbox: Sandbox) -> None:
     tests = [{"stdin": "1 2", "expected": "3"}, {"stdin": "5 5", "expected": "11"}]
     result = run(sandbox, code, mode="judge", tests=tests)
     assert [case.verdict for case in result.cases] == ["accepted", "wrong_answer"]
-    assert result.isolation == "full"
+    assert result.isolation.startswith("full (")
 
 
 @pytest.mark.parametrize(

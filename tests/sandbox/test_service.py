@@ -82,7 +82,8 @@ def test_a_job_is_answered_with_its_result(service: Service) -> None:
     answer = service.execute(job)
     assert answer.status_code == 200
     result = Result.model_validate(answer.json())
-    assert (result.id, result.verdict, result.isolation) == ("a", "accepted", "full")
+    assert (result.id, result.verdict) == ("a", "accepted")
+    assert result.isolation.startswith("full (")
     assert service.execute({**job, "code": "print(4)"}).json()["verdict"] == "wrong_answer"
 
 
