@@ -154,7 +154,7 @@ def _explain(outcome: str, difference: float, interval: Interval, margin: float,
     zero = (
         "the scores do differ (0 is excluded at 95 %), but perhaps by less than the margin"
         if zero_excluded
-        else "no difference is not excluded either"
+        else "a difference of 0 is not excluded either (95 %)"
     )
     return f"{span} crosses the margin of ±{margin:g}; {zero}"
 
@@ -177,7 +177,9 @@ def _still_needed(
         assumption = "if the difference stays as it is"
     more = max(1, math.ceil(needed - n))
     plural = "s" if more > 1 else ""
-    return float(more), f"{more} more sample{plural} per problem ({math.ceil(n + more)} in all) would settle it {assumption}"
+    return float(
+        more
+    ), f"{more} more sample{plural} per problem ({math.ceil(n + more)} in all) would settle it {assumption}"
 
 
 def _needed_at(v: float, problems: int, m: int, h: float, distance: float) -> float:

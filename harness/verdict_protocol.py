@@ -72,6 +72,7 @@ def run_protocol(manifest: Mapping[str, Any], task: str, scorer: str) -> dict[st
     entry = manifest["tasks"][task]
     sampling, prompt = entry.get("sampling") or {}, entry.get("prompt") or {}
     data, engine = dict(entry.get("data", {})), dict(manifest.get("engine", {}))
+    engine.pop("tasks", None)  # names which part of a generations file was read, not how it was made
     flat: dict[str, Any] = {
         "problems": entry.get("extent", {}).get("num_problems"),
         "data": data.pop("hash", None) or data.pop("content_hash", None),

@@ -45,19 +45,22 @@ def _page(results: Results, texts: Sequence[Texts], writer: ChunkWriter) -> str:
     sections = [
         f'<section class="card">{_summary(results)}{_facts(results)}</section>',
         f'<section class="card"><h2>Verdicts</h2>{verdict_table(results)}</section>',
-        f'<section class="card"><h2>Ours against published</h2>{forest_plot(results)}</section>',
+        f'<section class="card"><h2>Ours against published</h2><div class="plot">{forest_plot(results)}</div>'
+        "</section>",
         *(benchmark_section(i, row, text) for i, (row, text) in enumerate(zip(results.rows, texts, strict=True))),
         asset("viewer.html"),
         asset("method.html"),
     ]
     head = heading("ringlite report", results.model, f"against {results.target.title}")
-    blocks = [
-        f'<script type="application/json" data-chunk="{name}">{text}</script>' for name, text in writer.inline.items()
-    ]
-    blocks.append(f'<script type="application/json" id="ringlite-data">{safe_json(data)}</script>')
+    blocks = [_block(f'data-chunk="{name}"', text) for name, text in writer.inline.items()]
+    blocks.append(_block('id="ringlite-data"', safe_json(data)))
     body = f"{head}<main>{''.join(sections)}</main>"
     made = f"{results.folder.name} by ringlite {results.manifest.get('ringlite', '')}"
     return document(f"{results.model} · ringlite", body, made, "".join(blocks), _VIEWER_SCRIPTS)
+
+
+def _block(attribute: str, text: str) -> str:
+    return f'<script type="application/json" {attribute}>{text}</script>'
 
 
 def _summary(results: Results) -> str:
@@ -71,7 +74,8 @@ def heading(eyebrow: str, title: str, under: str) -> str:
     """The top of a page."""
     return (
         f'<header><div><p class="eyebrow">{escape(eyebrow)}</p><h1>{escape(title)}</h1>'
-        f'<p class="quiet">{escape(under)}</p></div><button type="button" id="theme">◐ theme</button></header>'
+        f'<p class="quiet">{escape(under)}</p></div>'
+        '<button type="button" id="theme" aria-label="Light or dark">◐<span> theme</span></button></header>'
     )
 
 

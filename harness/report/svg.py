@@ -87,6 +87,27 @@ def share_histogram(shares: Sequence[float], title: str, style: str = "bar") -> 
     return _bars(edges, [np.histogram(100 * known, edges)[0]], (style,), ("problems",), title)
 
 
+def scatter(ids: Sequence[str], xs: Sequence[float], ys: Sequence[float], x_name: str, y_name: str) -> str:
+    """One dot a problem, both axes 0 to 100; dots on one spot are drawn larger."""
+    side, left, base = 300, 40, 270
+    spots: dict[tuple[float, float], list[str]] = {}
+    for name, x, y in zip(ids, xs, ys, strict=True):
+        spots.setdefault((round(x, 1), round(y, 1)), []).append(name)
+    scale = (side - left - 12) / 100
+    parts = [
+        f'<rect class="grid" fill="none" x="{left}" y="{base - 100 * scale:.1f}" width="{100 * scale:.1f}" '
+        f'height="{100 * scale:.1f}"/>',
+        f'<line class="grid" x1="{left}" y1="{base}" x2="{left + 100 * scale:.1f}" y2="{base - 100 * scale:.1f}"/>',
+        f'<text x="{left}" y="{base + 18}">{escape(_cut(x_name, 40))} →</text>',
+        f'<text transform="translate({left - 10} {base}) rotate(-90)">{escape(_cut(y_name, 40))} →</text>',
+    ]
+    for (x, y), names in spots.items():
+        told = f"{', '.join(names[:8])}{' …' if len(names) > 8 else ''}: {x:g} and {y:g}"
+        place = f'cx="{left + x * scale:.1f}" cy="{base - y * scale:.1f}" r="{min(12, 3 + len(names) ** 0.5):.1f}"'
+        parts.append(f'<circle class="dot" {place}><title>{escape(told)}</title></circle>')
+    return f'<div class="scatter">{_svg(side, base + 28, "Problem by problem", parts)}</div>'
+
+
 def _bars(
     edges: NDArray[np.float64],
     stacks: Sequence[NDArray[np.int64]],
