@@ -108,7 +108,7 @@ class Sandbox:
             raise InvalidJob(f"language: {missing}")
         try:
             if job.mode == "unit":
-                return units.run(job, language, self._pool, self._workshop, self.isolation)
+                return units.run(job, language, self._pool, self.isolation)
             program = language.compile(job, self._workshop)
         except CompileFailed as error:
             return self._not_compiled(job, error)

@@ -1,1 +1,146 @@
-run = None
+"""Mode ``unit``: the tests run in one container, the candidate in another; a socket that carries data only joins them.
+
+The candidate never sees the tests' code, memory or files; the outcome of each test comes from the tests' side.
+"""
+
+import json
+import socket
+from dataclasses import replace
+from typing import Any
+
+from sandbox.container import Container, Job
+from sandbox.errors import InvalidJob
+from sandbox.job import CaseResult, Result, UnitTests, Verdict
+from sandbox.job import Job as SandboxJob
+from sandbox.judge import job_files
+from sandbox.languages import Language, Outcome
+from sandbox.languages.python import Python
+from sandbox.pool import Pool
+from sandbox.process import closing, empty, outcome, pack, read, sealed
+from sandbox.verdicts import case_result, describe, python_syntax, summarize, verdict_of
+
+_TESTS_MB = 256
+"""Memory that the tests get beside ``limits.memory_mb``: a test framework is not the candidate's to pay for."""
+_REPORT_BYTES = 16 << 20
+_OUTCOMES: dict[str, Verdict] = {
+    "passed": "accepted",
+    "skipped": "accepted",
+    "failed": "wrong_answer",
+    "error": "runtime_error",
+    "gone": "runtime_error",
+}
+
+
+def run(job: SandboxJob, language: Language, pool: Pool, isolation: str) -> Result:
+    """Runs the tests against the candidate."""
+    tests = job.tests
+    if not isinstance(language, Python):
+        raise InvalidJob(f"mode: unit is not available in {job.language}; use run or judge")
+    if not isinstance(tests, UnitTests):
+        raise InvalidJob("tests: a job of mode 'unit' needs a framework and test_code")
+    if tests.framework == "check" and not tests.entry_point:
+        raise InvalidJob("tests.entry_point: framework 'check' needs the name that check() is called with")
+    if not all(part.isidentifier() for part in tests.module.split(".")):
+        raise InvalidJob(f"tests.module: {tests.module!r} is no module name")
+    image = language.image_for(job.code)
+    tests_image = language.tests_image(tests.framework, tests.test_code)
+    limits = job.limits
+    with pool.lease(image, limits.file_kb) as container, pool.lease(tests_image, limits.file_kb) as examiner:
+        candidate, test_side, report = _examine(job, tests, container, examiner)
+    return _result(job, candidate, test_side, report, isolation)
+
+
+def _examine(
+    job: SandboxJob, tests: UnitTests, container: Container, examiner: Container
+) -> tuple[Outcome, Outcome, dict[str, Any]]:
+    ours, theirs = socket.socketpair()
+    limits = job.limits
+    more = limits.model_copy(update={"memory_mb": limits.memory_mb + _TESTS_MB, "processes": limits.processes + 16})
+    cap = limits.output_kb * 1024
+    with closing([]) as fds, ours, theirs:
+        fds += [_pack_candidate(job, tests, container), sealed(b""), empty(), empty()]
+        fds += [_pack_tests(tests, examiner), sealed(b""), empty(), empty(), empty()]
+        container.start(Job("module", *fds[:4], limits, (theirs.fileno(),)))
+        examiner.start(Job("tests", *fds[4:8], more, (ours.fileno(), fds[8])))
+        ours.close()
+        theirs.close()
+        test_side = outcome(examiner.wait(), more, read(fds[6], cap), read(fds[7], cap))
+        candidate = outcome(container.stop(), limits, read(fds[2], cap), read(fds[3], cap))
+        text, cut = read(fds[8], _REPORT_BYTES)
+    return candidate, test_side, json.loads(text) if text and not cut else {}
+
+
+def _pack_candidate(job: SandboxJob, tests: UnitTests, container: Container) -> int:
+    path = tests.module.replace(".", "/") + ".py"
+    files = {**job_files(job), path: job.code.encode("utf-8", "surrogatepass")}
+    header = {"env": dict(container.image.env), "args": job.options.args, "module": tests.module}
+    return pack({**header, "source": list(files).index(path)}, files)
+
+
+def _pack_tests(tests: UnitTests, examiner: Container) -> int:
+    header = {
+        "env": dict(examiner.image.env),
+        "args": [],
+        "module": tests.module,
+        "framework": tests.framework,
+        "entry_point": tests.entry_point,
+        "source": 0,
+    }
+    return pack(header, {"test_candidate.py": tests.test_code.encode("utf-8", "surrogatepass")})
+
+
+def _result(
+    job: SandboxJob, candidate: Outcome, test_side: Outcome, report: dict[str, Any], isolation: str
+) -> Result:
+    both = replace(
+        candidate,
+        cpu_s=round(candidate.cpu_s + test_side.cpu_s, 6),
+        wall_s=test_side.wall_s,
+        stdout=candidate.stdout + test_side.stdout,
+        stderr=candidate.stderr + test_side.stderr,
+    )
+    cases = [
+        CaseResult(verdict=_OUTCOMES[outcome], message=f"{name}: {message}" if message else name)
+        for name, outcome, message in report.get("tests", [])
+    ]
+    verdict, message = _overall(candidate, test_side, report, cases)
+    result = summarize(job, cases or [case_result(both, verdict, message)], [both], isolation, shown=both)
+    stopped = candidate.exit_code is None and candidate.signal is not None and not candidate.limit
+    return result.model_copy(
+        update={
+            "verdict": verdict,
+            "message": message,
+            "cpu_s": both.cpu_s,
+            "wall_s": both.wall_s,
+            "memory_mb": candidate.memory_mb,
+            "exit_code": None if stopped else candidate.exit_code,
+            "signal": None if stopped else candidate.signal,
+        }
+    )
+
+
+def _overall(
+    candidate: Outcome, test_side: Outcome, report: dict[str, Any], cases: list[CaseResult]
+) -> tuple[Verdict, str]:
+    """The candidate's limits come first, then the tests' outcomes; only a complete report of passes accepts."""
+    if candidate.ending not in ("exited", "signaled"):
+        return verdict_of(candidate), describe(candidate)
+    if test_side.ending not in ("exited", "signaled"):
+        return verdict_of(test_side), f"the tests went {describe(test_side)}"
+    if "gone" in report or (not report and not test_side.ok):
+        if python_syntax(candidate):
+            return "compile_error", describe(replace(candidate, exit_code=1))
+        why = describe(candidate) if candidate.signal is None or candidate.signal != 9 else report.get("gone", "")
+        return "runtime_error", why or "the program ended before the tests did"
+    if "broken" in report:
+        raise InvalidJob(f"tests.test_code: the tests themselves failed: {report['broken']}")
+    if not cases:
+        raise InvalidJob("tests.test_code: no test was found in it")
+    failed = next((case for case in cases if case.verdict != "accepted"), None)
+    if failed is None:
+        return "accepted", ""
+    count = sum(case.verdict != "accepted" for case in cases)
+    suffix = f" ({count} of {len(cases)} tests failed)" if len(cases) > 1 else ""
+    return failed.verdict, failed.message + suffix
+
+

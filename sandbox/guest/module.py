@@ -1,1 +1,209 @@
-def main(header, blobs, channel): return 0
+"""Mode ``unit`` on the candidate's side: loads the program as a module and does what the tests ask of it."""
+
+import builtins
+import contextlib
+import io
+import sys
+import types
+from typing import Any
+
+from sandbox.guest import program, rpc, wire
+
+_CALLABLES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+
+
+def main(header: dict[str, Any], blobs: list[bytes], channel: int) -> int:
+    """Loads the module and serves the tests until they hang up."""
+    program.prepare(header)
+    path = f"/box/{header['module'].replace('.', '/')}.py"
+    module = program.fresh_module(header["module"], path)
+    code = program.compile_source(blobs[header["source"]], path)
+    if code is None:
+        return program.SYNTAX_EXIT
+    failed = program.run_code(code, module)
+    if failed:
+        return program.finish(failed)
+    server = _Server(module)
+    peer = rpc.Peer(channel, server.serve, server)
+    server.peer = peer
+    original = builtins.input
+
+    def ask_tests(prompt: object = "") -> str:
+        """A test may have replaced ``input``; if not, there is the empty standard input."""
+        text = peer.request("input", str(prompt))
+        return original(prompt) if text is None else text
+
+    builtins.input = ask_tests
+    with contextlib.suppress(rpc.Gone):
+        peer.loop()
+    return program.finish(0)
+
+
+class _Callback:
+    """Stands for an object of the tests; it can do what the tests let it."""
+
+    def __init__(self, server: "_Server", number: int) -> None:
+        object.__setattr__(self, "_server", server)
+        object.__setattr__(self, "_number", number)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._server.peer.request("call", self, list(args), kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return self._server.peer.request("get", self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._server.peer.request("set", self, name, value)
+
+
+def _special(name: str) -> Any:
+    def method(self: _Callback, *args: Any) -> Any:
+        return self._server.peer.request("do", self, name, list(args))
+
+    return method
+
+
+for _name in rpc.SPECIAL:
+    if _name not in ("__hash__", "__bool__", "__repr__", "__enter__", "__exit__"):
+        setattr(_Callback, _name, _special(_name))
+_Callback.__hash__ = object.__hash__  # type: ignore[method-assign]  # defining __eq__ removed it
+
+
+class _Server(rpc.Hooks):
+    """Carries out requests, and keeps the objects that the tests hold references to."""
+
+    def __init__(self, module: types.ModuleType) -> None:
+        self.peer: Any = None
+        self._module = module
+        self._objects: list[Any] = [module]
+        self._numbers = {id(module): 0}
+
+    def serve(self, operation: str, arguments: list[Any]) -> Any:
+        """One request of the tests."""
+        return getattr(self, f"_do_{operation}")(*arguments)
+
+    def _do_names(self) -> list[str]:
+        return [name for name in vars(self._module) if not name.startswith("__")]
+
+    def _do_get(self, owner: Any, name: str) -> Any:
+        return getattr(owner, name)
+
+    def _do_set(self, owner: Any, name: str, value: Any) -> None:
+        setattr(owner, name, value)
+
+    def _do_delete(self, owner: Any, name: str) -> None:
+        delattr(owner, name)
+
+    def _do_dir(self, owner: Any) -> list[str]:
+        return dir(owner)
+
+    def _do_isinstance(self, value: Any, kind: Any) -> bool:
+        return isinstance(value, kind)
+
+    def _do_issubclass(self, value: Any, kind: Any) -> bool:
+        return issubclass(value, kind)
+
+    def _do_special(self, name: str, owner: Any, args: list[Any]) -> Any:
+        return self._printing(lambda: rpc.SPECIAL[name](owner, *args))
+
+    def _do_await(self, coroutine: Any) -> Any:
+        import asyncio
+
+        async def waiting() -> Any:
+            return await coroutine
+
+        return self._printing(lambda: asyncio.run(waiting()))
+
+    def _do_call(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        given = rpc.containers([args, kwargs])[1:]
+        before = wire.encode([args, kwargs], self.pack) if len(given) > 2 else ""
+        value, printed = self._printing(lambda: function(*args, **kwargs))
+        after = wire.encode([args, kwargs], self.pack) if before else ""
+        changed = [args, kwargs] if before != after else None
+        same = next((n for n, item in enumerate(given) if item is value), None)
+        return [value if same is None else None, printed, changed, same]
+
+    def _printing(self, action: Any) -> list[Any]:
+        """The value of an action, and what it printed: a test may be capturing standard output."""
+        outside, sys.stdout = sys.stdout, io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape", newline="\n")
+        inside = sys.stdout
+        try:
+            value = action()
+        except BaseException:
+            sys.stdout = outside
+            inside.flush()
+            text = inside.buffer.getvalue().decode("utf-8", "replace")  # type: ignore[attr-defined]  # a BytesIO
+            if text:
+                self.peer.request("print", text)
+            raise
+        sys.stdout = outside
+        inside.flush()
+        return [value, inside.buffer.getvalue().decode("utf-8", "replace")]  # type: ignore[attr-defined]  # a BytesIO
+
+    def pack(self, value: Any) -> Any:
+        """A reference to an object of ours, or back to one of the tests'."""
+        if isinstance(value, _Callback):
+            return {"k": value._number}
+        if type(value).__module__ == "numpy" and type(value).__name__ == "ndarray" and value.dtype.kind in "biufc":
+            return {"n": [value.dtype.str, list(value.shape), value.tobytes().decode("latin-1")]}
+        number = self._numbers.get(id(value))
+        if number is None:
+            number = self._numbers[id(value)] = len(self._objects)
+            self._objects.append(value)
+        kind, extra = self._kind(value)
+        return {"r": [number, kind, getattr(value, "__name__", type(value).__name__), extra]}
+
+    def _kind(self, value: Any) -> tuple[str, Any]:
+        if isinstance(value, type):
+            if issubclass(value, BaseException):
+                bases = [b.__name__ if b.__module__ == "builtins" else self.pack(b) for b in value.__bases__]
+                return "exception", bases
+            return "class", None
+        if isinstance(value, types.CoroutineType):
+            return "coroutine", None
+        if isinstance(value, BaseException):
+            return "raised", wire.pack(self.describe(value), self.pack)
+        if isinstance(value, _CALLABLES):
+            return "function", None
+        return "object", None
+
+    def build(self, tag: str, body: Any) -> Any:
+        """An object of ours that the tests hold, a stand-in for one of theirs, or one that both sides know by name."""
+        if tag == "r":
+            return self._objects[body]
+        if tag == "k":
+            return _Callback(self, body)
+        if tag == "T":
+            value: Any = __import__(body[0], fromlist=["_"])
+            for part in body[1].split("."):
+                value = getattr(value, part)
+            return value
+        if tag == "n":
+            return array(body)
+        raise ValueError(f"unknown tag {tag!r}")
+
+    def describe(self, error: BaseException) -> Any:
+        """An exception as data."""
+        kind = type(error)
+        attributes = {}
+        for name, value in getattr(error, "__dict__", {}).items():
+            try:
+                wire.encode(value)
+            except (wire.CannotCross, ValueError):
+                continue
+            if not name.startswith("_"):
+                attributes[name] = value
+        known = rpc.builtin_exception(kind.__name__) is kind
+        return [kind.__name__, rpc.plain_arguments(error), None if known else kind, attributes]
+
+    def exception(self, described: Any) -> BaseException:
+        """The exception that something of the tests raised."""
+        name, args, *_ = described
+        return (rpc.builtin_exception(name) or RuntimeError)(*args)
+
+
+def array(body: list[Any]) -> Any:
+    """A numeric NumPy array from its type, shape and bytes."""
+    import numpy
+
+    return numpy.frombuffer(body[2].encode("latin-1"), numpy.dtype(body[0])).reshape(body[1]).copy()

@@ -1,1 +1,200 @@
-def main(header, blobs, channel): return 0
+"""Mode ``unit`` on the tests' side: runs them where the candidate is only a voice on a socket, and notes each outcome."""
+
+import builtins
+import json
+import os
+import sys
+import traceback
+import types
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.guest import program, rpc, standins
+
+_TEST_MODULE = "test_candidate"
+_MESSAGE = 2000
+
+
+def main(header: dict[str, Any], blobs: list[bytes], channel: int) -> int:
+    """Runs the tests; writes ``{"tests": [[name, outcome, message], ...]}`` to the descriptor after the channel."""
+    program.prepare(header)
+    tests: list[list[str]] = []
+    report: dict[str, Any] = {"tests": tests}
+    try:
+        link = standins.Link(_TEST_MODULE)
+        link.peer = rpc.Peer(channel, link.serve, link)
+        names = link.peer.request("names")
+        candidate = _Module(header["module"], link, names)
+        _RUNNERS[header["framework"]](header, blobs[header["source"]], candidate, tests)
+    except rpc.Gone as error:
+        report["gone"] = str(error)
+    except BaseException as error:  # noqa: BLE001 - whatever the tests' code did, it did not pass
+        report["broken"] = _explain(error)
+    os.pwrite(channel + 1, json.dumps(report).encode(), 0)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    return 0
+
+
+class _Module(types.ModuleType):
+    """The candidate's module as the tests import it."""
+
+    def __init__(self, name: str, link: standins.Link, names: list[str]) -> None:
+        super().__init__(name)
+        self.__dict__.update(_link=link, _names=frozenset(names), _whole=standins.Standin(link, 0, "module", name))
+        self.__dict__["__all__"] = [n for n in names if not n.startswith("_")]
+        parts = name.split(".")
+        for depth in range(1, len(parts)):
+            sys.modules.setdefault(".".join(parts[:depth]), types.ModuleType(".".join(parts[:depth])))
+        sys.modules[name] = self
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._names and name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._whole, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._whole, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._whole, name)
+
+
+def _explain(error: BaseException) -> str:
+    lines = traceback.format_exception_only(type(error), error)
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename.startswith("/box/"):
+            place = f"line {line}: "
+    return (place + "".join(lines).strip())[:_MESSAGE]
+
+
+def _missing_names(code: types.CodeType, candidate: _Module) -> dict[str, Any]:
+    """What the tests use without defining it, taken from the candidate: upstream runs both in one namespace.
+
+    Built-ins stay those of the tests.
+    """
+    used: set[str] = set()
+    waiting = [code]
+    while waiting:
+        part = waiting.pop()
+        used.update(part.co_names)
+        waiting += [constant for constant in part.co_consts if isinstance(constant, types.CodeType)]
+    return {name: _resolve(candidate, name) for name in used & candidate._names if not hasattr(builtins, name)}
+
+
+def _resolve(candidate: _Module, name: str) -> Any:
+    value = getattr(candidate, name)
+    if isinstance(value, standins.Standin) and type(value) is standins.Standin:
+        # a module that the candidate imported is the tests' own copy of it: it must not be the candidate's to replace
+        origin = value._standin[3]
+        if origin == name and name in sys.stdlib_module_names:
+            return __import__(name)
+    return value
+
+
+def _load(source: bytes, candidate: _Module) -> types.ModuleType:
+    path = f"/box/{_TEST_MODULE}.py"
+    code = compile(source, path, "exec", dont_inherit=True)
+    module = program.fresh_module(_TEST_MODULE, path)
+    module.__dict__.update(_missing_names(code, candidate))
+    exec(code, module.__dict__)  # noqa: S102 - tests are what this process runs
+    return module
+
+
+def _one(name: str, action: Callable[[], object], tests: list[list[str]]) -> None:
+    """Notes the outcome of one test; anything but coming back is a failure."""
+    try:
+        action()
+    except rpc.Gone:
+        tests.append([name, "gone", ""])
+        raise
+    except AssertionError as error:
+        tests.append([name, "failed", _explain(error)])
+    except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are no passes either
+        tests.append([name, "error", _explain(error)])
+    else:
+        tests.append([name, "passed", ""])
+
+
+def _run_check(header: dict[str, Any], source: bytes, candidate: _Module, tests: list[list[str]]) -> None:
+    def check() -> None:
+        module = _load(source, candidate)
+        module.__dict__["check"](getattr(candidate, header["entry_point"]))
+
+    _one("check", check, tests)
+
+
+def _run_asserts(header: dict[str, Any], source: bytes, candidate: _Module, tests: list[list[str]]) -> None:
+    _one("asserts", lambda: _load(source, candidate), tests)
+
+
+def _run_unittest(header: dict[str, Any], source: bytes, candidate: _Module, tests: list[list[str]]) -> None:
+    import unittest
+
+    unittest.main = lambda *args, **kwargs: None  # type: ignore[assignment,misc]  # tests may end with a call of it
+    module = _load(source, candidate)
+
+    class Notes(unittest.TestResult):
+        def startTest(self, test: unittest.TestCase) -> None:
+            super().startTest(test)
+            tests.append([test.id().removeprefix(f"{_TEST_MODULE}."), "passed", ""])
+
+        def _note(self, test: Any, outcome: str, message: str) -> None:
+            if not tests or not isinstance(test, unittest.TestCase):
+                tests.append([str(test), outcome, message])
+            elif tests[-1][1] == "passed":
+                tests[-1][1:] = [outcome, message]
+
+        def addFailure(self, test: unittest.TestCase, err: Any) -> None:
+            self._note(test, "failed", _explain(err[1]))
+
+        def addError(self, test: unittest.TestCase, err: Any) -> None:
+            self._note(test, "error", _explain(err[1]))
+
+        def addSkip(self, test: unittest.TestCase, reason: str) -> None:
+            self._note(test, "skipped", reason)
+
+        def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any) -> None:
+            if err is not None:
+                outcome = "failed" if isinstance(err[1], AssertionError) else "error"
+                self._note(test, outcome, f"{subtest}: {_explain(err[1])}")
+
+        def addExpectedFailure(self, test: unittest.TestCase, err: Any) -> None:
+            pass
+
+        def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
+            self._note(test, "failed", "unexpected success")
+
+    unittest.defaultTestLoader.loadTestsFromModule(module).run(Notes())
+
+
+def _run_pytest(header: dict[str, Any], source: bytes, candidate: _Module, tests: list[list[str]]) -> None:
+    import pytest
+
+    path = f"/box/{_TEST_MODULE}.py"
+    with open(path, "wb") as file:
+        file.write(source)
+    shared = {} if b"import" in source else _missing_names(compile(source, path, "exec"), candidate)
+    for name, value in shared.items():
+        setattr(builtins, name, value)
+
+    class Notes:
+        def pytest_runtest_logreport(self, report: Any) -> None:
+            if report.when == "call" or report.outcome != "passed":
+                outcome = {"passed": "passed", "skipped": "skipped"}.get(report.outcome)
+                crash = getattr(report.longrepr, "reprcrash", None)
+                message = crash.message if crash is not None else str(report.longrepr or "")
+                failed = "failed" if message.startswith(("assert", "AssertionError", "Failed")) else "error"
+                tests.append([report.nodeid.split("::", 1)[-1], outcome or failed, message[:_MESSAGE]])
+
+        def pytest_collectreport(self, report: Any) -> None:
+            if report.failed:
+                tests.append([report.nodeid, "error", str(report.longrepr)[-_MESSAGE:]])
+
+    arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--rootdir=/box", "-c", "/dev/null", path]
+    if pytest.main(arguments, plugins=[Notes()]) not in (0, 1, 5):
+        raise RuntimeError("pytest could not run the tests")
+
+
+_RUNNERS = {"check": _run_check, "asserts": _run_asserts, "unittest": _run_unittest, "pytest": _run_pytest}

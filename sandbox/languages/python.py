@@ -108,3 +108,12 @@ class Python(Language):
             if name in code and name in self._packages and pattern.search(code) and importlib.util.find_spec(name):
                 return image(f"python-{name}", self._packages, (*PRELOAD, name))
         return image("python", self._packages, tuple(PRELOAD))
+
+    def tests_image(self, framework: str, test_code: str) -> Image:
+        """The image that tests run in: with the framework ready, and NumPy if the tests import it."""
+        heavy = tuple(n for n, pattern in _IMPORTS_HEAVY.items() if pattern.search(test_code) and importlib.util.find_spec(n))
+        if framework == "pytest":
+            return image("python-pytest", (*self._packages, *TEST_PACKAGES), (*PRELOAD, "pytest", "unittest", *heavy))
+        if framework == "unittest":
+            return image("python-unittest", self._packages, (*PRELOAD, "unittest", "unittest.mock", *heavy))
+        return image("python-" + "-".join(heavy), self._packages, (*PRELOAD, *heavy)) if heavy else self.image_for("")
