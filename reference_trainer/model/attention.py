@@ -19,7 +19,11 @@ def at_least_float32(tensor: Tensor) -> torch.dtype:
 
 @torch.no_grad()
 def rotary_tables(config: BailingMoeConfig, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """cos and sin of RoPE, each [batch, tokens, head_dim], for positions [batch, tokens]."""
+    """Tables of RoPE for positions [batch, tokens], each [batch, tokens, head_dim].
+
+    Returns:
+        The cosines, and the sines with the first half negated: the factors of a state and of its swapped halves.
+    """
     assert config.rope_parameters is not None
     assert config.head_dim is not None
     kind = config.rope_parameters["rope_type"]
@@ -30,14 +34,14 @@ def rotary_tables(config: BailingMoeConfig, positions: Tensor, dtype: torch.dtyp
         length = int(positions.max()) + 1 if kind == "dynamic" else None
         frequencies, scale = ROPE_INIT_FUNCTIONS[kind](config, positions.device, seq_len=length)
     angles = positions[..., None].float() * frequencies
-    angles = torch.cat((angles, angles), dim=-1)
-    return (angles.cos() * scale).to(dtype), (angles.sin() * scale).to(dtype)
+    cos, sin = (angles.cos() * scale).to(dtype), (angles.sin() * scale).to(dtype)
+    return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
 
 
 def rotate(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turns [batch, heads, tokens, head_dim] by the position, the two halves of a head being one complex number."""
-    first, second = states.chunk(2, dim=-1)
-    return states * cos[:, None] + torch.cat((-second, first), dim=-1) * sin[:, None]
+    """Turns [batch, tokens, heads, head_dim] by the position, the two halves of a head being one complex number."""
+    swapped = states.roll(states.shape[-1] // 2, dims=-1)
+    return torch.addcmul(states * cos[:, :, None], swapped, sin[:, :, None])
 
 
 def eager_attention(
@@ -50,22 +54,27 @@ def eager_attention(
     dropout: float = 0.0,
     **_: Any,
 ) -> tuple[Tensor, Tensor]:
-    """Attention written out, as ``ALL_ATTENTION_FUNCTIONS`` call it: ([batch, tokens, heads, head_dim], weights)."""
-    groups = query.shape[1] // key.shape[1]
-    key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
-    scores = query @ key.transpose(2, 3) * scaling
+    """Attention written out, as ``ALL_ATTENTION_FUNCTIONS`` call it.
+
+    The heads that share keys and values are stacked along the queries, so that nothing is copied for each head. On a
+    CPU, and for short sequences, this is faster than torch's fused kernel.
+
+    Returns:
+        [batch, tokens, heads, head_dim] and the weights [batch, heads, tokens, tokens seen].
+    """
+    batch, heads, tokens, width = query.shape
+    stacked = query.reshape(batch, key.shape[1], -1, width) * scaling
+    scores = (stacked @ key.transpose(2, 3)).view(batch, heads, tokens, -1)
     if attention_mask is not None:
         scores = scores + attention_mask
     weights = scores.softmax(dim=-1, dtype=at_least_float32(scores)).to(query.dtype)
     weights = F.dropout(weights, p=dropout, training=module.training)
-    return (weights @ value).transpose(1, 2).contiguous(), weights
+    output = weights.view(batch, key.shape[1], -1, key.shape[2]) @ value
+    return output.view(batch, heads, tokens, width).transpose(1, 2), weights
 
 
 def decode(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
-    """Attention of one new token a row, [batch, heads, 1, head_dim], over [batch, groups, tokens, head_dim].
-
-    The heads of a group stand where the tokens of a query usually do, so keys and values need no copy a head.
-    """
+    """torch's fused kernel for one new token a row, [batch, heads, 1, head_dim], again with the heads stacked."""
     grouped = query.reshape(query.shape[0], key.shape[1], -1, query.shape[3])
     return F.scaled_dot_product_attention(grouped, key, value, attn_mask=mask, dropout_p=dropout)
 
@@ -89,9 +98,10 @@ class BailingMoeAttention(nn.Module):
         self, hidden: Tensor, rotary: tuple[Tensor, Tensor], mask: Any, cache: Cache | None, **kwargs: Any
     ) -> tuple[Tensor, Tensor | None]:
         """Returns the attended states [batch, tokens, hidden] and the weights, where the implementation has them."""
-        fused = self.query_key_value(hidden).view(*hidden.shape[:-1], -1, self.head_dim).transpose(1, 2)
-        query, key, value = fused.split(self.heads, dim=1)
-        query, key = rotate(query, *rotary), rotate(key, *rotary)
+        fused = self.query_key_value(hidden).view(*hidden.shape[:-1], -1, self.head_dim)
+        turned = rotate(fused[:, :, : -self.heads[2]], *rotary)
+        query, key = turned.transpose(1, 2).split(self.heads[:2], dim=1)
+        value = fused[:, :, -self.heads[2] :].transpose(1, 2)
         if cache is not None:
             key, value = cache.update(key, value, self.layer_idx)
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention)
