@@ -155,8 +155,10 @@ class OptimizerConfig(Switches):
         weight_decay: Decoupled decay of matrices and expert tensors; vectors (norms, biases) are never decayed.
         max_grad_norm: Gradients are scaled to at most this global L2 norm; None never clips.
         updates_per_rollout: Optimiser steps that share one rollout; its prompts are split evenly among them.
-        micro_batch_tokens: Most tokens, padding included, in one forward pass; changes memory and nothing else. A
-            longer sequence has a pass of its own.
+        micro_batch_tokens: Most tokens, padding included, whose activations are held at a time; changes memory and
+            speed and nothing else. A longer sequence has a pass of its own.
+        block_tokens: Most tokens, padding included, in one forward; sequences of a block are of like length, so that
+            little is padding. None is 2,048 on a CPU and ``micro_batch_tokens`` elsewhere.
         autocast: ``bfloat16`` computes matrix products in it; weights and reductions stay in float32.
     """
 
@@ -171,6 +173,7 @@ class OptimizerConfig(Switches):
     max_grad_norm: float | None = Field(default=1.0, gt=0)
     updates_per_rollout: int = Field(default=1, ge=1)
     micro_batch_tokens: int = Field(default=16_384, ge=1)
+    block_tokens: int | None = Field(default=None, ge=1)
     autocast: Literal["none", "bfloat16"] = "none"
 
     @model_validator(mode="after")

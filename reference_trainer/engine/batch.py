@@ -48,6 +48,11 @@ class UpdateBatch:
     def __len__(self) -> int:
         return len(self.prompts)
 
+    @property
+    def sizes(self) -> list[int]:
+        """Tokens of each sequence that are forwarded: p_i + k_i."""
+        return [len(prompt) + len(response) for prompt, response in zip(self.prompts, self.responses, strict=True)]
+
     def share(self, rank: int, ranks: int) -> "UpdateBatch":
         """Every ``ranks``-th sequence from ``rank`` on; divisor and counts stay those of the whole update."""
         return self.take(list(range(rank, len(self), ranks)))
@@ -117,20 +122,34 @@ class MicroBatch:
         return cls([], ids, true, predicts, ids[0, :1], true[:, :1], zero, zero + 1, counts=False)
 
 
-def micro_batches(batch: UpdateBatch, max_tokens: int) -> list[list[int]]:
+def blocks_of(batch: UpdateBatch, max_tokens: int) -> list[list[int]]:
     """Groups sequences of like length so that rows x longest row <= ``max_tokens``; a longer one stands alone.
 
     Returns:
-        Sequence numbers of each micro-batch, longest sequences first (memory runs out at once or never).
+        Sequence numbers of each block, longest sequences first (memory runs out at once or never).
     """
-    sizes = [len(prompt) + len(response) for prompt, response in zip(batch.prompts, batch.responses, strict=True)]
-    groups: list[list[int]] = []
+    sizes = batch.sizes
+    blocks: list[list[int]] = []
     for number in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
-        if groups and (len(groups[-1]) + 1) * sizes[groups[-1][0]] <= max_tokens:
-            groups[-1].append(number)
+        if blocks and (len(blocks[-1]) + 1) * sizes[blocks[-1][0]] <= max_tokens:
+            blocks[-1].append(number)
         else:
-            groups.append([number])
-    return groups
+            blocks.append([number])
+    return blocks
+
+
+def passes_of(batch: UpdateBatch, max_tokens: int, block_tokens: int) -> list[list[list[int]]]:
+    """Groups consecutive blocks into passes, one backward each, of at most ``max_tokens`` with padding."""
+    passes: list[list[list[int]]] = []
+    room = 0
+    for block in blocks_of(batch, min(max_tokens, block_tokens)):
+        tokens = len(block) * batch.sizes[block[0]]
+        if not passes or tokens > room:
+            passes.append([])
+            room = max_tokens
+        passes[-1].append(block)
+        room -= tokens
+    return passes
 
 
 def collate(batch: UpdateBatch, index: Sequence[int], device: torch.device) -> MicroBatch:

@@ -6,12 +6,13 @@ executor can rely on, and has to keep:
 - A micro-batch contributes a sum over constants of the whole update (Phi, L K, M, F), so gradients are summed over
   micro-batches and ranks, never averaged. An executor that averages over ranks multiplies the loss by their number.
 - ``batch`` is a rank's share (``UpdateBatch.share``); its ``divisor``, ``tokens`` and ``update_responses`` are global.
-- Every rank runs the same number of forward and backward passes; missing ones are weightless.
+- Every rank runs the same number of forwards and backwards in the same order; missing ones are weightless.
 - Router statistics are summed over ranks before they enter the loss.
 """
 
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from harness.errors import CheckFailed, UsageError
 from reference_trainer.config import ObjectiveConfig, OptimizerConfig
-from reference_trainer.engine.batch import MicroBatch, UpdateBatch, collate, micro_batches
+from reference_trainer.engine.batch import MicroBatch, UpdateBatch, collate, passes_of
 from reference_trainer.engine.optimizer import learning_rate
 from reference_trainer.engine.scorer import Scorer, Scores
 from reference_trainer.engine.tally import Tally
@@ -133,7 +134,7 @@ class UpdateEngine(ABC):
         """[k_i] log-probabilities of each response under the current or the reference policy, without gradient."""
         results: list[Tensor] = [torch.empty(0)] * len(batch)
         self.scorer.eval()
-        for micro in self._passes(batch):
+        for micro in itertools.chain.from_iterable(self._passes(batch)):
             scores = self.reference(micro) if reference and self.reference is not None else self._score(micro)
             for row, number in enumerate(micro.index):
                 results[number] = scores.logprobs[row, : len(batch.responses[number])].cpu()
@@ -145,7 +146,7 @@ class UpdateEngine(ABC):
         """Mean entropy in nats of the current policy over the response tokens of ``batch``, at the temperature."""
         self.scorer.eval()
         total = torch.zeros((), dtype=torch.float64)
-        for micro in self._passes(batch):
+        for micro in itertools.chain.from_iterable(self._passes(batch)):
             total += self._score(micro).entropy[micro.selected & micro.counts].double().sum().cpu()
         self.scorer.train()
         return float(self._sum_over_ranks(total)) / batch.tokens
@@ -158,28 +159,35 @@ class UpdateEngine(ABC):
         tally = Tally(self.objective)
         rate = learning_rate(self.updates, self.settings)
         if batch.tokens:
-            passes = list(self._passes(batch))
+            passes = self._passes(batch)
             router = self._router_statistics(passes) if len(passes) > 1 else None
-            for micro in passes:
-                self._backward(self._loss(micro, batch, router, tally))
+            for blocks in passes:
+                self._backward(self._loss(blocks, batch, router, tally))
             tally.gradient_norm = self._apply_gradients(rate)
         self.updates += 1
         return {**tally.metrics(batch.tokens, self._sum_over_ranks), "learning_rate": rate}
 
-    def _passes(self, batch: UpdateBatch) -> Iterator[MicroBatch]:
-        groups = micro_batches(batch, self.settings.micro_batch_tokens)
-        for group in groups:
-            yield collate(batch, group, self.device)
-        for _ in range(self._max_over_ranks(len(groups)) - len(groups)):
-            yield MicroBatch.weightless(self.device)
+    def _passes(self, batch: UpdateBatch) -> list[list[MicroBatch]]:
+        """The batch as passes (one backward each) of blocks (one forward each); every rank has the same numbers."""
+        settings = self.settings
+        block = settings.block_tokens or (2048 if self.device.type == "cpu" else settings.micro_batch_tokens)
+        passes = [
+            [collate(batch, numbers, self.device) for numbers in blocks]
+            for blocks in passes_of(batch, settings.micro_batch_tokens, block)
+        ]
+        passes += [[] for _ in range(self._max_over_ranks(len(passes)) - len(passes))]
+        for blocks in passes:
+            missing = self._max_over_ranks(len(blocks)) - len(blocks)
+            blocks += [MicroBatch.weightless(self.device) for _ in range(missing)]
+        return passes
 
     @torch.no_grad()
-    def _router_statistics(self, passes: Sequence[MicroBatch]) -> RouterSums | None:
+    def _router_statistics(self, passes: Sequence[Sequence[MicroBatch]]) -> RouterSums | None:
         """The first pass of the global balance loss: counts and tokens of the whole update, which are constants."""
         if not self._has_router_terms:
             return None
-        sums = [self._router_sums(micro, self._score(micro, router_only=True)) for micro in passes]
-        return self._global(RouterSums.add([part for part in sums if part is not None]))
+        blocks = itertools.chain.from_iterable(passes)
+        return self._global([self._router_sums(micro, self._score(micro, router_only=True)) for micro in blocks])
 
     def _router_sums(self, micro: MicroBatch, scores: Scores) -> RouterSums | None:
         if not scores.router_logits:
@@ -187,22 +195,41 @@ class UpdateEngine(ABC):
         counted = micro.attention if self.objective.router_tokens == "all" else micro.response_tokens
         return router_sums(scores.router_logits, counted & micro.counts, self.scorer.top_k)
 
-    def _global(self, sums: RouterSums | None) -> RouterSums | None:
-        """This rank's counts and tokens to those of all ranks."""
+    def _global(self, parts: Sequence[RouterSums | None]) -> RouterSums | None:
+        """The sum of these parts, its counts and tokens over all ranks."""
+        sums = RouterSums.add([part for part in parts if part is not None])
         if sums is None or self.world_size == 1:
             return sums
         tokens = self._sum_over_ranks(torch.tensor(float(sums.tokens), device=self.device))
         return replace(sums, counts=self._sum_over_ranks(sums.counts), tokens=int(tokens))
 
-    def _loss(self, micro: MicroBatch, batch: UpdateBatch, router: RouterSums | None, tally: Tally) -> Tensor:
-        """Eq. 6 for one micro-batch; ``router`` None takes the statistics of this pass, the only one of the update."""
+    def _loss(
+        self, blocks: Sequence[MicroBatch], batch: UpdateBatch, router: RouterSums | None, tally: Tally
+    ) -> Tensor:
+        """Eq. 6 for one pass; ``router`` None takes the statistics of this pass, the only one of the update."""
+        gradient = self.objective.entropy_coefficient > 0
+        scores = [self._score(micro, entropy_gradient=gradient) for micro in blocks]
+        sums = [self._router_sums(micro, score) for micro, score in zip(blocks, scores, strict=True)]
+        router = router or self._global(sums)
+        parts = zip(blocks, scores, sums, strict=True)
+        losses = [self._block_loss(micro, score, part, batch, router, tally) for micro, score, part in parts]
+        return torch.stack(losses).sum()
+
+    def _block_loss(
+        self,
+        micro: MicroBatch,
+        scores: Scores,
+        sums: RouterSums | None,
+        batch: UpdateBatch,
+        router: RouterSums | None,
+        tally: Tally,
+    ) -> Tensor:
+        """Eq. 6 for one block; ``sums`` are its router sums, ``router`` those of the whole update."""
         objective = self.objective
-        scores = self._score(micro, entropy_gradient=objective.entropy_coefficient > 0)
         tokens = self._policy_tokens(micro, scores)
         policy = self._policy_loss(tokens, micro, batch)
         entropy = entropy_term(scores.entropy, tokens.selected, batch.divisor)
-        sums = self._router_sums(micro, scores)
-        balance, z = self._router_losses(sums, router or self._global(sums), policy)
+        balance, z = self._router_losses(sums, router, policy)
         loss = total_loss(
             policy,
             entropy,
@@ -217,7 +244,7 @@ class UpdateEngine(ABC):
         return loss
 
     def _router_losses(self, sums: RouterSums | None, update: RouterSums | None, like: Tensor) -> tuple[Tensor, Tensor]:
-        """B and Z of one micro-batch (``sums``) in terms of the whole ``update``; zeros for a dense model."""
+        """B and Z of one block (``sums``) in terms of the whole ``update``; zeros for a dense model."""
         objective = self.objective
         if sums is None or update is None or not self._has_router_terms:
             return like.new_zeros(()), like.new_zeros(())

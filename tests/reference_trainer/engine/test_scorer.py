@@ -5,7 +5,7 @@ import torch
 from transformers import GraniteMoeSharedConfig, GraniteMoeSharedForCausalLM
 
 from harness.errors import UsageError
-from reference_trainer.engine.batch import MicroBatch, collate, micro_batches
+from reference_trainer.engine.batch import MicroBatch, collate, passes_of
 from reference_trainer.engine.scorer import Scorer
 from reference_trainer.objective import token_entropy
 
@@ -49,14 +49,23 @@ def test_tokens_behind_the_cut_are_never_forwarded(batch):
     assert micro.input_ids[micro.response_tokens].equal(micro.targets)
 
 
-def test_micro_batches_cover_every_sequence_once_within_the_limit(batch):
+@pytest.mark.parametrize("block", [1, 20, 10**6])
+@pytest.mark.parametrize("limit", [1, 10, 17, 30, 60, 10**6])
+def test_passes_and_blocks_cover_every_sequence_once_within_their_limits(batch, limit, block):
     made = batch([9, 1, 1, 4, 3, 8, 2])
-    sizes = [len(p) + len(r) for p, r in zip(made.prompts, made.responses, strict=True)]
-    for limit in (1, 10, 17, 30, 10**6):
-        groups = micro_batches(made, limit)
-        assert sorted(i for group in groups for i in group) == list(range(7))
-        assert all(len(g) == 1 or len(g) * max(sizes[i] for i in g) <= limit for g in groups)
-    assert len(micro_batches(made, 10**6)) == 1
+    passes = passes_of(made, limit, block)
+    blocks = [numbers for blocks in passes for numbers in blocks]
+    assert sorted(i for numbers in blocks for i in numbers) == list(range(7))
+
+    def padded(numbers):
+        return len(numbers) * max(made.sizes[i] for i in numbers)
+
+    assert all(len(numbers) == 1 or padded(numbers) <= min(block, limit) for numbers in blocks)
+    assert all(len(parts) == 1 or sum(map(padded, parts)) <= limit for parts in passes)
+    if limit == 10**6:
+        assert len(passes) == 1
+    if limit == block == 10**6:
+        assert len(blocks) == 1
 
 
 def test_a_weightless_pass_reaches_every_layer_and_no_loss(model):
