@@ -64,18 +64,18 @@ def _answers_to(name: str) -> list[str]:
     """The names an answer to the input file ``name`` may have; empty if ``name`` is no input file."""
     folder, _, base = name.rpartition("/")
     prefix = f"{folder}/" if folder else ""
+    found = []
     for suffix in _INPUTS:
         if base.endswith(suffix) and base != suffix:
-            stem = prefix + base.removesuffix(suffix)
-            return [stem + answer for answer in _ANSWERS]
-    if match := re.fullmatch(r"(input|in)([^/]*)", base):
+            found += [prefix + base.removesuffix(suffix) + answer for answer in _ANSWERS]
+    if match := re.fullmatch(r"(input|in)([^a-z][^/]*)?", base):
         ends = ("output", "out", "ans", "answer", "expected") if match[1] == "input" else ("out", "ans")
-        return [f"{prefix}{end}{match[2]}" for end in ends]
-    parts = folder.split("/") if folder else []
-    if parts and parts[-1] in _INPUT_FOLDERS:
-        above = "".join(f"{part}/" for part in parts[:-1])
-        return [f"{above}{answers}/{twin}" for answers in _ANSWER_FOLDERS for twin in _twins(base)]
-    return [f"{prefix}{base}.a"] if _is_bare(name) else []
+        found += [f"{prefix}{end}{match[2] or ''}" for end in ends]
+    above, _, last = folder.rpartition("/")
+    if last in _INPUT_FOLDERS:
+        above = f"{above}/" if above else ""
+        found += [f"{above}{answers}/{twin}" for answers in _ANSWER_FOLDERS for twin in _twins(base)]
+    return found or ([f"{prefix}{base}.a"] if _is_bare(name) else [])
 
 
 def _twins(base: str) -> list[str]:

@@ -21,7 +21,7 @@ def run_program(job: Job, program: Program, pool: Pool, isolation: str) -> Resul
     with pool.lease(program.image, program.scratch_kb(job.limits)) as container, closing([]) as fds:
         prepared = prepare(program, job.limits, job.options.args, job_files(job))
         fds.append(prepared.packed)
-        outcome = run(container, guest, packed, encode_text(job.options.stdin), program.limits(job.limits))
+        outcome = run(container, prepared, encode_text(job.options.stdin))
     outcome, verdict, message = _plain(outcome, program)
     return summarize(job, [case_result(outcome, verdict, message)], [outcome], isolation)
 
@@ -48,7 +48,7 @@ def _judge_case(
     case: JudgeCase, program: Program, container: Container, prepared: Prepared, workshop: Workshop
 ) -> tuple[Outcome, Verdict, str]:
     stdin = encode_text(case.stdin)
-    outcome, verdict, message = _plain(run(container, guest, packed, stdin, program.limits(job.limits)), program)
+    outcome, verdict, message = _plain(run(container, prepared, stdin), program)
     if verdict == "accepted":
         expected = encode_text(case.expected)
         checker = case.checker or Checker()

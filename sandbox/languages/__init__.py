@@ -184,11 +184,10 @@ class Program:
     compile: Outcome | None = None
     own_processes: int = 0
 
-    def limits(self, limits: Limits) -> Limits:
-        """The limits of one run: what the runtime itself needs does not count against the job."""
-        if not self.own_processes:
-            return limits
-        return limits.model_copy(update={"processes": limits.processes + self.own_processes})
+    def run_command(self, stdin: bytes, limits: Limits, args: tuple[str, ...] = ()) -> Command:
+        """The command of one run. What the runtime itself needs does not count against the job's processes."""
+        own = limits.model_copy(update={"processes": limits.processes + self.own_processes})
+        return replace(self.command, argv=self.command.argv + args, stdin=stdin, limits=own)
 
     def scratch_kb(self, limits: Limits) -> int:
         """Size of the scratch space: what the job may write, and room for the program's own files."""

@@ -2,7 +2,7 @@
 
 import io
 import json
-import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,6 +15,7 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.batch import read_job, read_lines, run_batch
+from sandbox.batch_store import ResultFile
 from sandbox.errors import SandboxError
 from sandbox.job import Job, Result
 
@@ -271,10 +272,28 @@ def test_a_pipe_as_input_and_a_quiet_error_stream(tmp_path: Path) -> None:
     assert read(out)[0]["verdict"] == "accepted"
 
 
-def test_a_full_disk_is_said_and_leaves_a_file_that_resumes(sandbox: Sandbox, tmp_path: Path) -> None:
-    if not os.access("/dev/full", os.W_OK):
-        pytest.skip("this host has no /dev/full")
-    with pytest.raises(SandboxError, match="cannot write"):
+def test_a_disk_that_refuses_is_said_and_leaves_a_file_that_resumes(sandbox: Sandbox, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    jobs = [judge_job("a"), judge_job("b")]
+    run(sandbox, jobs[:1], out)
+    stored = out.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with ResultFile(out) as file:
+        assert [result.id for result in file.stored()] == ["a"]
+        file.start_appending()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(stored) + 50, hard))
+        try:
+            with pytest.raises(SandboxError, match="cannot write"):
+                file.append(Result(id="b", verdict="accepted"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert len(out.read_bytes()) == len(stored) + 50
+    assert [result["verdict"] for result in run(sandbox, jobs, out)] == ["accepted", "accepted"]
+    assert out.read_bytes().startswith(stored)
+
+
+def test_an_output_that_is_no_regular_file_is_refused(sandbox: Sandbox) -> None:
+    with pytest.raises(SandboxError, match="regular file"):
         run(sandbox, [judge_job("a")], Path("/dev/full"))
 
 
