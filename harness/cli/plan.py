@@ -1,5 +1,6 @@
 """``ringlite plan``: what a run will cost and what it can decide; looks at a run that may stop early."""
 
+import datetime
 import json
 import math
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from harness.plan_file import load_plan, plan_json
 from harness.published import DEFAULT_TARGET, Published, find_target
 from harness.scoring_results import Results, Row, evaluate
 from harness.statistics.sequential import Spending
-from harness.store import write_json
+from harness.store import SAMPLES, write_json
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -43,7 +44,9 @@ def plan_run(
     tokens: Annotated[
         float | None, typer.Option(min=1, help="Generated tokens a sample. Default: the pilot's.")
     ] = None,
-    rate: Annotated[float | None, typer.Option(help="Generated tokens a second, of the whole machine.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Generated tokens a second, of the whole machine. Default: the pilot's.")
+    ] = None,
     gpus: Annotated[int, typer.Option(min=1, help="GPUs of the machine.")] = 1,
     looks: Annotated[int, typer.Option(min=1, max=20, help="Looks at the growing run; it may stop at each.")] = 1,
     spending: Annotated[str, typer.Option(help="obrien-fleming (late) or pocock (even).")] = "obrien-fleming",
@@ -74,6 +77,8 @@ def plan_run(
         return
     target = find_target(against)
     pilot = evaluate(run, against) if run else None
+    if rate is None and pilot is not None:
+        rate = measured_rate(pilot)
     plans = []
     for name in _names(benchmarks, target.scores):
         card, published = load_card(name), target.scores.get(name)
@@ -130,12 +135,23 @@ def _assumptions(
     return Assumptions(v, source, length, length_source, rate, gpus)
 
 
+def measured_rate(pilot: Results) -> float | None:
+    """Tokens a second of a pilot run, from its start to its last sample; None after more than one session."""
+    sessions = pilot.manifest.get("sessions", [])
+    if len(sessions) != 1:
+        return None
+    started = datetime.datetime.fromisoformat(sessions[0]["started"]).timestamp()
+    seconds = (pilot.folder / SAMPLES).stat().st_mtime - started
+    total = sum(row.score.tokens.total for row in pilot.rows)
+    return total / seconds if seconds > 0 and total else None
+
+
 def _print(plans: list[Plan], console: Console) -> None:
-    table = Table(
-        title="Plan (points; power 90 %)", title_justify="left", header_style="bold", box=SIMPLE_HEAD, padding=(0, 1)
-    )
+    wide = console.width >= 100
+    table = Table(title="Plan (points; power 90 %)", title_justify="left", header_style="bold", box=SIMPLE_HEAD)
     table.add_column("benchmark", min_width=13)
-    for name in ("margin", "needed", "n", "decides", "sees", "samples", "Mtokens", "GPU h"):
+    figures = ("margin", "needed", "n", "decides", *(("sees",) if wide else ()), "samples", "Mtokens", "GPU h")
+    for name in figures:
         table.add_column(name, justify="right", no_wrap=True)
     for item in plans:
         table.add_row(
@@ -144,15 +160,15 @@ def _print(plans: list[Plan], console: Console) -> None:
             "never" if math.isinf(item.needed) else f"{item.needed:.0f}",
             str(item.samples or "-"),
             _figure(item.decidable_margin),
-            _figure(item.visible),
+            *((_figure(item.visible),) if wide else ()),
             f"{item.total:,}",
             "-" if item.tokens is None else f"{item.tokens / 1e6:,.1f}",
             "-" if item.gpu_hours is None else f"{item.gpu_hours:,.1f}",
         )
     console.print(table)
     console.print(
-        "needed: samples a problem that decide at the margin; decides: smallest margin that n can decide; "
-        "sees: smallest true difference that n tells from 0"
+        "needed: samples a problem that decide at the margin; decides: smallest margin that n can decide"
+        + ("; sees: smallest true difference that n tells from 0" if wide else "")
     )
     for item in plans:
         for line in _notes(item):
