@@ -9,6 +9,9 @@ TAIL_CHARACTERS = 100_000
 MAX_BOXES = 24
 """How many boxes are looked at, counted from the last."""
 
+NEAR = 1_000
+"""How far before the last box its sisters (the other parts of the answer) may begin."""
+
 MAX_CONTENT = 20_000
 """How long a box may be; far above what the limits let through."""
 
@@ -63,28 +66,37 @@ def _content(text: str, start: int, repair: bool) -> Box | None:
     return Box(line, start, len(text)) if len(text) - position > MAX_CONTENT else None
 
 
-def find_boxes(text: str, *, repair: bool = True) -> list[Box]:
+def _starts(text: str, base: int, limit: int) -> list[int]:
+    """Places of box commands from ``base`` on, last first, at most ``limit``."""
+    starts: list[int] = []
+    position = len(text)
+    while len(starts) < limit:
+        position = text.rfind("box", base, position)
+        if position < 0:
+            break
+        command = max(position - 6, 0) + text[max(position - 6, 0) : position + 1].rfind("\\")
+        if _COMMAND.match(text, command) and text[command] == "\\":
+            starts.append(command)
+    return starts
+
+
+def find_boxes(text: str, *, repair: bool = True, near: bool = False) -> list[Box]:
     """Returns the outermost boxes of the tail in order of appearance, at most ``MAX_BOXES`` of the last ones.
 
     Args:
         text: What to search.
         repair: Whether a box whose closing brace was forgotten ends with its formula or line. A box that is cut by
             the end of the text is never an answer.
+        near: Whether only the last box and those up to ``NEAR`` characters before it matter.
     """
     base = max(0, len(text) - TAIL_CHARACTERS)
-    starts: list[int] = []
-    position = len(text)
-    while len(starts) < MAX_BOXES:
-        position = max(
-            text.rfind("\\boxed", base, position),
-            text.rfind("\\fbox", base, position),
-            text.rfind("\\framebox", base, position),
-        )
-        if position < 0:
-            break
-        starts.append(position)
+    if near:
+        last = _starts(text, base, 1)
+        if not last:
+            return []
+        base = max(base, last[0] - NEAR)
     boxes: list[Box] = []
-    for start in reversed(starts):
+    for start in reversed(_starts(text, base, MAX_BOXES)):
         command = _COMMAND.match(text, start)
         if command is None or (boxes and start < boxes[-1].end):
             continue

@@ -28,6 +28,7 @@ _JOINT = re.compile(
     r"|(?<![a-zA-Z\\])[a-zA-Z](?:_\{?\w\}?)?\s*=(?!=))*",
 )
 _MAX_JOINT = 48
+_OPENING = re.compile(r"<think(?:ing)?>")
 _PERCENT = re.compile(r"\s*\\?%")
 
 
@@ -38,14 +39,14 @@ def visible(response: str, *, prefilled: bool = False) -> str | None:
         response: What the model wrote.
         prefilled: Whether the prompt already opened the thinking: a response without ``</think>`` is then all thought.
     """
-    for name in ("think", "thinking"):
-        closed = response.rfind(f"</{name}>")
-        opened = response.rfind(f"<{name}>")
-        if opened > closed:
-            return None
-        if closed >= 0:
-            return response[closed + len(name) + 3 :]
-    return None if prefilled else response
+    closed = response.rfind("</think")
+    opened = response.find("<think", max(closed, 0))
+    if opened >= 0 and _OPENING.search(response, opened):
+        return None
+    if closed < 0:
+        return None if prefilled else response
+    end = response.find(">", closed)
+    return response[end + 1 :] if end >= 0 else ""
 
 
 def _parts(text: str, boxes: list[Box]) -> list[Box]:
@@ -60,12 +61,16 @@ def _parts(text: str, boxes: list[Box]) -> list[Box]:
 
 
 def _without_inner_boxes(content: str) -> str:
-    for _ in range(8):
+    for _ in range(8 if "box" in content else 0):
         inner = find_boxes(content)
         if not inner:
             break
         content = content[: inner[0].start] + " " + inner[0].content + " " + content[inner[0].end :]
     return content.strip()
+
+
+def _filled(boxes: list[Box]) -> list[Box]:
+    return [box for box in boxes if not is_placeholder(box.content)]
 
 
 def extract(response: str, *, boxes_only: bool = False, prefilled: bool = False) -> Extracted | None:
@@ -79,7 +84,9 @@ def extract(response: str, *, boxes_only: bool = False, prefilled: bool = False)
     text = visible(response, prefilled=prefilled)
     if text is None:
         return None
-    boxes = [box for box in find_boxes(text, repair=not boxes_only) if not is_placeholder(box.content)]
+    boxes = _filled(find_boxes(text, repair=not boxes_only, near=True))
+    if not boxes:
+        boxes = _filled(find_boxes(text, repair=not boxes_only))
     if not boxes:
         return None if boxes_only else find_statement(text)
     parts = _parts(text, boxes)

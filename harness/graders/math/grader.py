@@ -4,8 +4,9 @@ import asyncio
 import os
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any, Self
 
 from harness.errors import UsageError, nearest
@@ -135,7 +136,8 @@ class MathGrader:
         golds = check_gold(gold, kind)
         task = self._prepare(response, golds, truncated, several, tolerance)
         answer = task if isinstance(task, Answer) else self._finish(task, self._compare(task))
-        return self._count(answer)
+        self._count([answer])
+        return answer
 
     async def grade_async(self, response: str, gold: Gold, **options: Any) -> Answer:
         """``grade`` that leaves the event loop free while a worker compares."""
@@ -149,21 +151,25 @@ class MathGrader:
         answers: list[Answer | None] = []
         waiting: dict[tuple[Any, ...], list[tuple[int, _Task]]] = {}
         running: dict[tuple[Any, ...], Future[dict[str, Any]]] = {}
-        with ThreadPoolExecutor(self.workers) as executor:
+        with ExitStack() as stack:
+            executor: ThreadPoolExecutor | None = None
             for response, gold, *rest in pairs:
                 task = self._prepare(response, check_gold(gold, kind), bool(rest and rest[0]))
                 if isinstance(task, Answer):
-                    answers.append(self._count(task))
+                    answers.append(task)
                     continue
                 if task.key not in running:
+                    executor = executor or stack.enter_context(ThreadPoolExecutor(self.workers))
                     running[task.key] = executor.submit(self._compare, task)
                 waiting.setdefault(task.key, []).append((len(answers), task))
                 answers.append(None)
             for key, tasks in waiting.items():
                 reply = running[key].result()
                 for index, task in tasks:
-                    answers[index] = self._count(self._finish(task, reply))
-        return [answer for answer in answers if answer is not None]
+                    answers[index] = self._finish(task, reply)
+        graded = [answer for answer in answers if answer is not None]
+        self._count(graded)
+        return graded
 
     def close(self) -> None:
         """Ends the workers. The grader may be used again; it starts new ones then."""
@@ -258,13 +264,15 @@ class MathGrader:
             return Answer(False, "truncated" if task.truncated else "no_answer", None, self.scorer, evidence)
         return Answer(bool(reply["correct"]), "ok", extracted, self.scorer, evidence)
 
-    def _count(self, answer: Answer) -> Answer:
-        with self._lock:
-            self.counts[f"path {answer.evidence.get('path')}"] += 1
-            self.counts[f"status {answer.status}"] += 1
+    def _count(self, answers: Sequence[Answer]) -> None:
+        counts: Counter[str] = Counter()
+        for answer in answers:
+            counts["path " + answer.evidence["path"]] += 1
+            counts["status " + answer.status] += 1
             for name in answer.evidence.get("corrections", ()):
-                self.counts[f"correction {name}"] += 1
-        return answer
+                counts["correction " + name] += 1
+        with self._lock:
+            self.counts += counts
 
 
 class _Task:

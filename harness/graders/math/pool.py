@@ -136,20 +136,26 @@ class WorkerPool:
             The worker's reply; ``{"timeout": seconds}`` when it was killed at the deadline; ``{"refused": reason}``
             when it could not answer (memory, nesting) or died.
         """
+        frame = encode(request)
         with self._slots:
-            worker = self._take()
-            try:
-                reply = self._exchange(worker, encode(request))
-            except BaseException:
-                self._discard(worker)
-                raise
-            if reply.pop("last", False):
-                self._discard(worker)
-            else:
-                with self._lock:
-                    self._busy.pop(worker.pid, None)
-                    self._idle.append(worker)
-            return reply
+            # A worker may also die of something else (an operator, the kernel's memory killer): one fresh try.
+            return self._attempt(frame) or self._attempt(frame) or {"refused": "the worker died of this answer"}
+
+    def _attempt(self, frame: bytes) -> dict[str, Any] | None:
+        """Lets one worker answer; None when it died."""
+        worker = self._take()
+        try:
+            reply = self._exchange(worker, frame)
+        except BaseException:
+            self._discard(worker)
+            raise
+        if reply is None or reply.pop("last", False):
+            self._discard(worker)
+        else:
+            with self._lock:
+                self._busy.pop(worker.pid, None)
+                self._idle.append(worker)
+        return reply
 
     def _take(self) -> _Worker:
         with self._lock:
@@ -169,7 +175,7 @@ class WorkerPool:
             self._busy.pop(worker.pid, None)
         worker.kill()
 
-    def _exchange(self, worker: _Worker, frame: bytes) -> dict[str, Any]:
+    def _exchange(self, worker: _Worker, frame: bytes) -> dict[str, Any] | None:
         start = time.monotonic()
         cpu_before = _cpu_seconds(worker.pid)
         exchange = _Exchange(worker.connection, frame)
@@ -178,7 +184,7 @@ class WorkerPool:
             if reply is None and _cpu_seconds(worker.pid) - cpu_before < self.deadline / 2:
                 reply = exchange.finish(start + self.deadline * STARVED_FACTOR)
         except OSError:
-            return {"refused": "the worker died of this answer", "last": True}
+            return None
         if reply is not None:
             return reply
         self.kills += 1
