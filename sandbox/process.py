@@ -77,13 +77,13 @@ class Prepared:
 
 def prepare(program: Program, limits: Limits, args: Sequence[str], files: Mapping[str, bytes]) -> Prepared:
     """Packs ``program``; the caller closes ``packed``."""
-    env = {**dict(program.image.env), **program.command.env}
+    env = dict(program.command.env)
     if program.python is not None:
         everything = {**files, "main.py": program.python.encode("utf-8", "surrogatepass")}
         header = {"env": env, "args": list(args), "source": list(everything).index("main.py")}
         return Prepared("program", pack(header, everything), limits)
     command = program.run_command(b"", limits, tuple(args))
-    header = {"argv": list(command.argv), "env": {**env, **command.env}}
+    header = {"argv": list(command.argv), "env": {**dict(program.image.env), **command.env}}
     packed = pack(header, {**command.files, **files}, command.executables)
     return Prepared("exec", packed, command.limits, command.stack_mb)
 
@@ -93,6 +93,8 @@ def outcome(report: Report, limits: Limits, stdout: tuple[bytes, int], stderr: t
     over = report.over
     if not over and report.cpu > limits.time_s:
         over = "cpu"
+    if over == "memory" and (stdout[1] or stderr[1]):
+        over = "output"  # output is held in memory, so a fast writer crosses both limits at once
     endings: dict[str, Ending] = {
         "cpu": "time_limit",
         "wall": "time_limit",

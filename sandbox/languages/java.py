@@ -42,6 +42,7 @@ _JVM = (
 )
 # Without the optimising compiler javac warms up at once and costs half.
 _COMPILER_FLAGS = ("-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
+_LOCALES = ("/usr/lib/locale/C.utf8", "/usr/lib/locale/C.UTF-8")  # without one, arguments are ASCII to the JVM
 _JVM_THREADS = 32
 _JVM_MB = 64
 _COMPILER_MB = 300
@@ -177,4 +178,5 @@ class Java(Language):
         parts = [str(path) for name in ("bin", "lib", "conf", "release") if (path := home / name).exists()]
         outside = {path.resolve() for path in (*home.glob("lib/*.cfg"), *home.glob("conf/**/*")) if path.is_symlink()}
         parts += sorted({f"/etc/{path.parts[2]}" for path in outside if path.parts[:2] == ("/", "etc")} - {"/etc/ssl"})
+        parts += [path for path in _LOCALES if Path(path).is_dir()]
         return (*parts, *shared_libraries(), *loader_binds()[0])

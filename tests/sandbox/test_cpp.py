@@ -63,7 +63,7 @@ def test_a_compile_error_names_the_line_and_runs_nothing(sandbox: Sandbox) -> No
         ("for (volatile int i = 0;; i = i + 1) {}", "time_limit"),
         ("std::vector<char> v; for (;;) v.resize(v.size() + (1 << 20), 1);", "memory_limit"),
         ('for (;;) puts("output without end");', "output_limit"),
-        ("std::cout << 1 / (std::cin.get() == 'x');", "runtime_error"),
+        ("volatile int zero = 0; std::cout << 7 / zero;", "runtime_error"),
     ],
 )
 def test_verdicts_at_run_time(sandbox: Sandbox, body: str, verdict: str) -> None:
@@ -80,7 +80,7 @@ def test_verdicts_at_run_time(sandbox: Sandbox, body: str, verdict: str) -> None
         ("std::cout << std::async(std::launch::async, [] { return 7; }).get();", "7"),
         ("__int128 x = 1; x <<= 100; std::cout << (long long)(x >> 98);", "4"),
         ("std::cout << std::setprecision(12) << std::acos(-1.0L);", "3.14159265359"),
-        ('#ifdef ONLINE_JUDGE\nstd::cout << 1;\n#else\nfreopen("input.txt", "r", stdin);\n#endif\n', "1"),
+        ('\n#ifdef ONLINE_JUDGE\nstd::cout << 1;\n#else\nfreopen("input.txt", "r", stdin);\n#endif\n', "1"),
         ("try { throw 5; } catch (int x) { std::cout << x; }", "5"),
         ("std::vector<int> v(30000000, 1); std::cout << v.back();", "1"),
         ("std::string s(3000000, 'x'); std::cout << s;", "x" * 3000000),
