@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from harness.scoring_problems import AskedProblem, read_problems
 from harness.scoring_tally import Tally
 from harness.scoring_types import Score
 from harness.store import read_grades, read_manifest, read_samples, write_json
-from harness.types import SCHEMA_VERSION
+from harness.types import SCHEMA_VERSION, Grade, Sample
 from harness.verdict import Summary, Verdict, decide, summarise
 from harness.verdict_guards import GUARDS
 from harness.verdict_protocol import (
@@ -94,17 +94,34 @@ def evaluate(folder: Path, against: str = DEFAULT_TARGET, accept: Sequence[str] 
     target = find_target(against)
     asked = read_problems(folder)
     tallies = {task: Tally(problem.id for problem in asked.get(task, ())) for task in manifest["tasks"]}
+    counts = _extent(manifest, asked)
     for sample in read_samples(folder):
-        if sample.task in tallies:
+        if counts(sample):
             tallies[sample.task].add_sample(sample)
     for grade in read_grades(folder) if (folder / "grades.jsonl").exists() else ():
-        if grade.task in tallies:
+        if counts(grade):
             tallies[grade.task].add_grade(grade)
     rows = tuple(_row(manifest, task, tally, target, accept, asked.get(task, ())) for task, tally in tallies.items())
     verdicts = [row.verdict for row in rows if row.verdict]
     known = {*FIELDS, *GUARDS, *(name for row in rows for name in row.protocol)}
     check_accept(accept, known)
     return Results(folder, manifest, target, tuple(accept), rows, summarise(verdicts))
+
+
+def _extent(
+    manifest: Mapping[str, Any], asked: Mapping[str, Sequence[AskedProblem]]
+) -> Callable[[Sample | Grade], bool]:
+    """Whether a record belongs to what was asked last: a folder keeps what a larger n or limit has left in it."""
+    most = {task: entry["extent"]["n"] for task, entry in manifest["tasks"].items()}
+    ids = {task: {problem.id for problem in asked[task]} if task in asked else None for task in most}
+
+    def counts(record: Sample | Grade) -> bool:
+        if record.task not in most or record.index >= most[record.task]:
+            return False
+        wanted = ids[record.task]
+        return wanted is None or record.problem_id in wanted
+
+    return counts
 
 
 def _row(

@@ -30,7 +30,7 @@ class TransformersOptions:
         revision: Commit or tag on the hub.
         device: "auto" (GPUs where there are any, else the CPU), "cpu", "cuda", "cuda:1", ...
         dtype: "auto" (float32 on the CPU, the checkpoint's own on GPUs), "float32", "bfloat16" or "float16".
-        batch_size: Samples drawn at once; None: 16 on the CPU, 64 on GPUs.
+        batch_size: Samples drawn at once; None: 32 on the CPU, 64 on GPUs.
     """
 
     model: str
@@ -61,7 +61,7 @@ class TransformersBackend:
             )
         checkpoint = find_checkpoint(options.model, options.revision)
         self._device = find_device(options.device)
-        self.batch_size: int | None = options.batch_size or (16 if self._device == "cpu" else 64)
+        self.batch_size: int | None = options.batch_size or (32 if self._device == "cpu" else 64)
         with quiet():
             self._tokenizer = load_tokenizer(checkpoint, options.tokenizer)
             self._model = load_model(checkpoint, self._device, options.dtype)
