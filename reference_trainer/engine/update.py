@@ -152,7 +152,7 @@ class UpdateEngine(ABC):
         return float(self._sum_over_ranks(total)) / batch.tokens
 
     def update(self, batch: UpdateBatch) -> dict[str, Any]:
-        """One AdamW step on the loss of Eq. 6; returns the metrics of ``Tally``.
+        """One AdamW step on the loss of Eq. 6 for a batch from ``prepare``; returns the metrics of ``Tally``.
 
         A batch without a single token in Psi on any rank changes nothing, as a gradient of zero still moves AdamW.
         """
@@ -263,8 +263,10 @@ class UpdateEngine(ABC):
             if micro.sampling_logprobs is None:
                 raise UsageError("importance_sampling 'truncated' needs log-probabilities from the sampling engine")
             importance = truncated_importance(old, micro.sampling_logprobs, self.objective.importance_cap)
-        selected = micro.selected & micro.counts
-        return PolicyTokens(scores.logprobs, old, micro.advantages, selected, micro.reference_logprobs, importance)
+        reference = micro.reference_logprobs if micro.counts else old
+        return PolicyTokens(
+            scores.logprobs, old, micro.advantages, micro.selected & micro.counts, reference, importance
+        )
 
     def _policy_loss(self, tokens: PolicyTokens, micro: MicroBatch, batch: UpdateBatch) -> Tensor:
         objective = self.objective

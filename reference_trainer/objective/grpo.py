@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from harness.errors import UsageError
 from reference_trainer.config import KLEstimator
 from reference_trainer.objective.kl import kl_per_token
 
@@ -42,6 +43,9 @@ def token_objective(
 
     Returns:
         [B, T]; exactly 0, value and gradient, outside ``selected``.
+
+    Raises:
+        UsageError: A KL term without reference log-probabilities.
     """
     # Zeros replace the padding before any arithmetic: a NaN there would survive a multiplication by 0 in the backward.
     outside = ~tokens.selected
@@ -51,7 +55,9 @@ def token_objective(
     surrogate = torch.minimum(ratio * advantages, ratio.clamp(1 - clip_low, 1 + clip_high) * advantages)
     if tokens.importance is not None:
         surrogate = surrogate * tokens.importance.masked_fill(outside, 0)
-    if kl_coefficient and tokens.reference_logprobs is not None:
+    if kl_coefficient:
+        if tokens.reference_logprobs is None:
+            raise UsageError(f"kl_coefficient {kl_coefficient} needs the reference policy's log-probabilities")
         reference = tokens.reference_logprobs.masked_fill(outside, 0)
         surrogate = surrogate - kl_coefficient * kl_per_token(logprobs, reference, kl_estimator)
     return surrogate.masked_fill(outside, 0)

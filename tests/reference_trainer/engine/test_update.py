@@ -277,7 +277,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run_and_leaves_the_weights(mode
     before = {name: value.clone() for name, value in policy.state_dict().items()}
     bad = batch([3, 3])
     with pytest.raises(CheckFailed, match="gradient norm of update 0 is"):
-        engine.update(replace(bad, advantages=torch.tensor([1.0, float("nan")])))
+        engine.update(replace(*engine.prepare([bad]), advantages=torch.tensor([1.0, float("nan")])))
     assert all(value.equal(before[name]) for name, value in policy.state_dict().items())
 
 
@@ -331,7 +331,8 @@ def test_empty_prompts_and_responses_are_refused(batch):
 
 
 def test_truncated_importance_needs_log_probabilities_of_the_sampler(model, batch):
-    engine = OneProcessEngine(model(), ObjectiveConfig(importance_sampling="truncated"), OptimizerConfig())
+    objective = ObjectiveConfig(importance_sampling="truncated")
+    engine = OneProcessEngine(model(), objective, OptimizerConfig())
     with pytest.raises(UsageError, match="needs log-probabilities from the sampling engine"):
         engine.update(replace(batch([3]), sampling_logprobs=None))
 
@@ -361,3 +362,9 @@ def test_gradient_checkpointing_changes_no_gradient(model, batch):
     recomputed, _ = gradient_of(policy, batch([5, 2, 4]))
     for name in plain:
         torch.testing.assert_close(recomputed[name], plain[name], **EXACT, msg=name)
+
+
+def test_a_kl_term_without_the_reference_is_never_left_out_in_silence(model, batch):
+    engine = OneProcessEngine(model(), ObjectiveConfig(), OptimizerConfig())
+    with pytest.raises(UsageError, match=r"kl_coefficient 0.001 needs the reference"):
+        engine.update(batch([3]))
