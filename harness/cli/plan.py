@@ -183,9 +183,8 @@ def _notes(item: Plan) -> list[str]:
     given, m = item.assumptions, item.published.samples
     known = f"m = {m} ({item.published.samples_source})" if m else "m not known, taken as 1"
     length = "" if given.tokens is None else f", {given.tokens:,.0f} tokens a sample ({given.tokens_source})"
-    notes = [
-        f"{item.title}: v = {given.variance / 1e4:.3f} ({given.variance_source}), published {item.published.text}, {known}{length}"
-    ]
+    variance = f"v = {given.variance / 1e4:.3f} ({given.variance_source})"
+    notes = [f"{item.title}: {variance}, published {item.published.text}, {known}{length}"]
     if math.isinf(item.needed):
         least = f"the published figure's own noise needs a margin of at least {item.smallest_margin:.1f}"
         notes.append(f"{item.title}: undecidable at a margin of {item.margin:g}: {least}")
