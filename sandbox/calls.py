@@ -115,18 +115,18 @@ def _pack(job: SandboxJob, program: Program, cases: _Cases) -> int:
     source = (program.python or "").encode("utf-8", "surrogatepass")
     files = {**job_files(job), "main.py": source}
     header = {
-        "env": {**dict(program.image.env), **program.command.env},
+        "env": dict(program.command.env),
         "args": job.options.args,
         "module": "solution",
-        "source": list(files).index("main.py"),
+        "source": source,
         "entry_point": cases.entry_point,
         "prelude": job.options.prelude,
         "arg_types": job.options.arg_types,
         "return_type": job.options.return_type,
         "compare": cases.compare,
-        "first_case": len(files),
+        "cases": cases.arguments,
     }
-    return pack(header, files, extra=cases.arguments)
+    return pack(header, files)
 
 
 def _process(

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import marshal
 import math
 import os
 import select
@@ -22,6 +23,7 @@ _KEEPER = Path(__file__).with_name("jail") / "keeper.py"
 _START_TIMEOUT = 60.0
 _GRACE = 30.0  # beyond every limit that the zygote enforces itself
 _MAX_REPORT = 1 << 16
+_MARK, _STOP = (marshal.dumps({"op": word}) for word in ("mark", "stop"))
 
 
 class ContainerLost(Exception):
@@ -83,7 +85,7 @@ class Job:
             "collect": [path for path, _ in self.collect],
             "collect_bytes": self.collect_kb * 1024,
         }
-        return json.dumps(order).encode()
+        return marshal.dumps(order)
 
     def descriptors(self) -> list[int]:
         """In the order that the zygote expects."""
@@ -146,7 +148,7 @@ class Container:
             "userns": confinement.userns,
             "landlock": confinement.landlock,
         }
-        self.control.send(json.dumps(config).encode())
+        self.control.send(marshal.dumps(config))
         self.control.settimeout(_START_TIMEOUT)
         try:
             answer = self.control.recv(_MAX_REPORT)
@@ -188,7 +190,7 @@ class Container:
 
     def mark(self) -> Report:
         """Ends a case within a running job: the figures of the case, and fresh meters and limits for the next."""
-        self._send(b'{"op": "mark"}')
+        self._send(_MARK)
         answer = self._receive()
         if "over" in answer:
             self.healthy = self.healthy and bool(answer["healthy"])
@@ -197,7 +199,7 @@ class Container:
 
     def stop(self) -> Report:
         """Ends the job, if it has not ended by itself."""
-        self._send(b'{"op": "stop"}')
+        self._send(_STOP)
         report = self.wait()
         return report
 
@@ -219,9 +221,9 @@ class Container:
             self.healthy = False
             raise ContainerLost("a worker died or does not answer")
         report: dict[str, Any] = json.loads(answer)
-        if "error" in report:
+        if report.get("error") or report.get("trouble"):
             self.healthy = False
-            raise ContainerLost(f"a worker failed: {report['error']}")
+            raise ContainerLost(f"a worker failed: {report.get('error') or report['trouble']}")
         return report
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import fcntl
-import json
+import marshal
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -51,18 +51,10 @@ def closing(fds: list[int]) -> Iterator[list[int]]:
             os.close(fd)
 
 
-def pack(
-    header: dict[str, Any], files: Mapping[str, bytes], executables: Sequence[str] = (), extra: Sequence[bytes] = ()
-) -> int:
-    """The payload of a job: a length, a JSON header, the files' contents, extra blobs. The zygote never reads it."""
-    blobs = [*files.values(), *extra]
-    header = {
-        **header,
-        "files": [[name, number, name in executables] for number, name in enumerate(files)],
-        "blobs": [len(blob) for blob in blobs],
-    }
-    text = json.dumps(header).encode()
-    return sealed(b"".join((len(text).to_bytes(4, "big"), text, *blobs)))
+def pack(header: dict[str, Any], files: Mapping[str, bytes], executables: Sequence[str] = ()) -> int:
+    """The payload of a job: what its guest wants to know, and its files. The zygote never reads it."""
+    listed = [(name, content, name in executables) for name, content in files.items()]
+    return sealed(marshal.dumps({**header, "files": listed}))
 
 
 @dataclass(frozen=True)
@@ -79,9 +71,9 @@ def prepare(program: Program, limits: Limits, args: Sequence[str], files: Mappin
     """Packs ``program``; the caller closes ``packed``."""
     env = dict(program.command.env)
     if program.python is not None:
-        everything = {**files, "main.py": program.python.encode("utf-8", "surrogatepass")}
-        header = {"env": env, "args": list(args), "source": list(everything).index("main.py")}
-        return Prepared("program", pack(header, everything), limits)
+        source = program.python.encode("utf-8", "surrogatepass")
+        header = {"env": env, "args": list(args), "source": source}
+        return Prepared("program", pack(header, {**files, "main.py": source}), limits)
     command = program.run_command(b"", limits, tuple(args))
     header = {"argv": list(command.argv), "env": {**dict(program.image.env), **command.env}}
     packed = pack(header, {**command.files, **files}, command.executables)

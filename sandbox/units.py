@@ -58,8 +58,8 @@ def _examine(
     more = limits.model_copy(update={"memory_mb": limits.memory_mb + _TESTS_MB, "processes": limits.processes + 16})
     cap = limits.output_kb * 1024
     with closing([]) as fds, ours, theirs:
-        fds += [_pack_candidate(job, tests, container), sealed(b""), empty(), empty()]
-        fds += [_pack_tests(tests, examiner), sealed(b""), empty(), empty(), empty()]
+        fds += [_pack_candidate(job, tests), sealed(b""), empty(), empty()]
+        fds += [_pack_tests(tests), sealed(b""), empty(), empty(), empty()]
         container.start(Job("module", *fds[:4], limits, (theirs.fileno(),)))
         examiner.start(Job("tests", *fds[4:8], more, (ours.fileno(), fds[8])))
         ours.close()
@@ -70,23 +70,25 @@ def _examine(
     return candidate, test_side, json.loads(text) if text and not cut else {}
 
 
-def _pack_candidate(job: SandboxJob, tests: UnitTests, container: Container) -> int:
+def _pack_candidate(job: SandboxJob, tests: UnitTests) -> int:
     path = tests.module.replace(".", "/") + ".py"
-    files = {**job_files(job), path: job.code.encode("utf-8", "surrogatepass")}
-    header = {"env": dict(container.image.env), "args": job.options.args, "module": tests.module}
-    return pack({**header, "source": list(files).index(path)}, files)
+    source = job.code.encode("utf-8", "surrogatepass")
+    files = {**job_files(job), path: source}
+    header = {"env": {}, "args": job.options.args, "module": tests.module}
+    return pack({**header, "source": source}, files)
 
 
-def _pack_tests(tests: UnitTests, examiner: Container) -> int:
+def _pack_tests(tests: UnitTests) -> int:
+    source = tests.test_code.encode("utf-8", "surrogatepass")
     header = {
-        "env": dict(examiner.image.env),
+        "env": {},
         "args": [],
         "module": tests.module,
         "framework": tests.framework,
         "entry_point": tests.entry_point,
-        "source": 0,
+        "source": source,
     }
-    return pack(header, {"test_candidate.py": tests.test_code.encode("utf-8", "surrogatepass")})
+    return pack(header, {"test_candidate.py": source})
 
 
 def _result(

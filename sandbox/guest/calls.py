@@ -10,11 +10,11 @@ from sandbox.guest import leetcode, program, wire
 LOADED = b"L"
 
 
-def main(header: dict[str, Any], blobs: list[bytes], channel: int) -> int:
+def main(header: dict[str, Any], channel: int) -> int:
     """Serves calls until the driver hangs up. Requests: 4 bytes case number, 8 bytes nonce; answers: framed JSON."""
     program.prepare(header)
     module = program.fresh_module(header["module"], program.SOURCE)
-    code = program.compile_source(blobs[header["source"]], program.SOURCE)
+    code = program.compile_source(header["source"], program.SOURCE)
     if code is None:
         return program.SYNTAX_EXIT
     if header["prelude"]:
@@ -25,9 +25,9 @@ def main(header: dict[str, Any], blobs: list[bytes], channel: int) -> int:
     os.write(channel, LOADED)
     while request := os.read(channel, 12):
         case = int.from_bytes(request[:4], "big")
-        answer = _answer(header, module.__dict__, blobs[header["first_case"] + case])
+        answer = _answer(header, module.__dict__, header["cases"][case])
         _flush()
-        _send(channel, request[4:], answer.encode("utf-8", "surrogatepass"))
+        _send(channel, request[4:], answer.encode("ascii"))
     return 0
 
 

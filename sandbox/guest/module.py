@@ -12,12 +12,12 @@ from sandbox.guest import program, rpc, wire
 _CALLABLES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
 
-def main(header: dict[str, Any], blobs: list[bytes], channel: int) -> int:
+def main(header: dict[str, Any], channel: int) -> int:
     """Loads the module and serves the tests until they hang up."""
     program.prepare(header)
     path = f"/box/{header['module'].replace('.', '/')}.py"
     module = program.fresh_module(header["module"], path)
-    code = program.compile_source(blobs[header["source"]], path)
+    code = program.compile_source(header["source"], path)
     if code is None:
         return program.SYNTAX_EXIT
     failed = program.run_code(code, module)

@@ -13,29 +13,35 @@ SOURCE = "/box/main.py"
 SYNTAX_EXIT = 71  # the source does not compile; only the engine's wording depends on it
 
 
-def main(header: dict[str, Any], blobs: list[bytes], channel: int) -> int:
-    """Runs ``/box/main.py`` (blob ``header["source"]``) as ``__main__`` and returns its exit code."""
+def main(header: dict[str, Any], channel: int) -> int:
+    """Runs ``/box/main.py`` (``header["source"]``) as ``__main__`` and returns its exit code."""
     prepare(header)
     module = fresh_module("__main__", SOURCE)
-    code = compile_source(blobs[header["source"]], SOURCE)
+    code = compile_source(header["source"], SOURCE)
     if code is None:
         return SYNTAX_EXIT
-    blobs.clear()
+    header.clear()
     return finish(run_code(code, module), module)
 
 
-def prepare(header: dict[str, Any]) -> None:
-    """Standard streams, arguments, environment and import path of a new interpreter."""
+def settle(env: dict[str, str]) -> None:
+    """Makes the zygote look like a new interpreter, once: what a job finds and need not build itself."""
     os.environ.clear()
-    os.environ.update(header["env"])
-    sys.argv[:] = [SOURCE, *header["args"]]
+    os.environ.update(env)
+    sys.argv[:] = [SOURCE]
     sys.path.insert(0, "/box")
-    # -S left out site's additions that programs use
-    for name, function in (("exit", _exit), ("quit", _exit)):
-        setattr(builtins, name, function)
+    for name in ("exit", "quit"):  # site, which defines them, was left out
+        setattr(builtins, name, _exit)
     sys.stdin = sys.__stdin__ = _stream(0, "r", "strict", "<stdin>")
     sys.stdout = sys.__stdout__ = _stream(1, "w", "strict", "<stdout>")
     sys.stderr = sys.__stderr__ = _stream(2, "w", "backslashreplace", "<stderr>")
+
+
+def prepare(header: dict[str, Any]) -> None:
+    """Arguments and environment of this job."""
+    sys.argv[1:] = header["args"]
+    if header["env"]:
+        os.environ.update(header["env"])
 
 
 def _exit(code: Any = None) -> None:

@@ -27,6 +27,7 @@ class Peer:
 
     def __init__(self, fd: int, serve: Callable[[str, list[Any]], Any], hooks: "Hooks") -> None:
         self._fd = fd
+        self._read = wire.Reader(hooks.build)
         self._serve = serve
         self.hooks = hooks
 
@@ -66,7 +67,7 @@ class Peer:
         self._send(text)
 
     def _send(self, text: str) -> None:
-        body = text.encode("utf-8", "surrogatepass")
+        body = text.encode("ascii")
         data = memoryview(len(body).to_bytes(4, "big") + body)
         try:
             while data:
@@ -79,7 +80,7 @@ class Peer:
         if length > _MAX_FRAME:
             raise Gone("the other side broke the protocol")
         try:
-            message = wire.decode(self._exactly(length), self.hooks.build)
+            message = self._read(self._exactly(length))
         except ValueError as error:
             raise Gone(f"the other side broke the protocol: {error}") from None
         if not isinstance(message, list) or len(message) not in (2, 3) or (message[0] == 0 and len(message) != 3):
@@ -87,17 +88,24 @@ class Peer:
         return message
 
     def _exactly(self, size: int) -> bytes:
-        parts = []
+        data = self._some(size)
+        if len(data) == size:
+            return data
+        parts = [data]
+        size -= len(data)
         while size:
-            try:
-                part = os.read(self._fd, min(size, 1 << 20))
-            except OSError:
-                part = b""
-            if not part:
-                raise Gone("the other side has hung up")
-            parts.append(part)
-            size -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            parts.append(self._some(size))
+            size -= len(parts[-1])
+        return b"".join(parts)
+
+    def _some(self, size: int) -> bytes:
+        try:
+            data = os.read(self._fd, min(size, 1 << 20))
+        except OSError:
+            data = b""
+        if not data and size:
+            raise Gone("the other side has hung up")
+        return data
 
 
 class Hooks(ABC):

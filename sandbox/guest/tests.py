@@ -4,7 +4,6 @@ import builtins
 import json
 import os
 import sys
-import traceback
 import types
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +14,7 @@ _TEST_MODULE = "test_candidate"
 _MESSAGE = 2000
 
 
-def main(header: dict[str, Any], blobs: list[bytes], channel: int) -> int:
+def main(header: dict[str, Any], channel: int) -> int:
     """Runs the tests; writes ``{"tests": [[name, outcome, message], ...]}`` to the descriptor after the channel."""
     program.prepare(header)
     tests: list[list[str]] = []
@@ -25,7 +24,7 @@ def main(header: dict[str, Any], blobs: list[bytes], channel: int) -> int:
         link.peer = rpc.Peer(channel, link.serve, link)
         names = link.peer.request("names")
         candidate = _Module(header["module"], link, names)
-        _RUNNERS[header["framework"]](header, blobs[header["source"]], candidate, tests)
+        _RUNNERS[header["framework"]](header, header["source"], candidate, tests)
     except rpc.Gone as error:
         report["gone"] = str(error)
     except BaseException as error:  # noqa: BLE001 - whatever the tests' code did, it did not pass
@@ -61,12 +60,17 @@ class _Module(types.ModuleType):
 
 
 def _explain(error: BaseException) -> str:
-    lines = traceback.format_exception_only(type(error), error)
     place = ""
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        if frame.f_code.co_filename.startswith("/box/"):
-            place = f"line {line}: "
-    return (place + "".join(lines).strip())[:_MESSAGE]
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename.startswith("/box/"):
+            place = f"line {trace.tb_lineno}: "
+        trace = trace.tb_next
+    try:
+        text = str(error)
+    except Exception:
+        text = "(its message cannot be shown)"
+    return (place + type(error).__name__ + (f": {text}" if text else ""))[:_MESSAGE]
 
 
 def _missing_names(code: types.CodeType, candidate: _Module) -> dict[str, Any]:

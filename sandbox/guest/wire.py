@@ -20,32 +20,63 @@ class CannotCross(TypeError):
 def encode(value: Any, hook: Callable[[Any], Any] | None = None) -> str:
     """The text of a value. ``hook`` packs objects that are no plain data, or raises ``CannotCross``."""
     try:
-        return json.dumps(pack(value, hook or refuse), separators=(",", ":"))
+        return "".join(_write(pack(value, hook or refuse), 0))
     except RecursionError:
         raise CannotCross(_MAX_DEPTH_MESSAGE) from None
 
 
-def decode(text: str | bytes, hook: Callable[[str, Any], Any] | None = None) -> Any:
-    """The value of a text. ``hook`` builds what it knows of other tags.
+class Reader:
+    """Turns texts back into values. ``hook`` builds what it knows of tags that are no plain data."""
 
-    Raises:
-        ValueError: The text is not one that ``encode`` makes.
-    """
+    def __init__(self, hook: Callable[[str, Any], Any] | None = None) -> None:
+        self._hook = hook
+        self._scan = json.JSONDecoder(object_hook=self._untag).scan_once
 
-    def untag(found: dict[str, Any]) -> Any:
+    def _untag(self, found: dict[str, Any]) -> Any:
         if len(found) != 1:
             raise ValueError("a tag has one key")
         ((tag, body),) = found.items()
         if tag in _UNPACK:
             return _UNPACK[tag](body)
-        if hook is None:
+        if self._hook is None:
             raise ValueError(f"unknown tag {tag!r}")
-        return hook(tag, body)
+        return self._hook(tag, body)
 
-    try:
-        return json.loads(text, object_hook=untag)
-    except (TypeError, KeyError, IndexError, AttributeError, OverflowError, ArithmeticError, RecursionError) as error:
-        raise ValueError(f"malformed value: {error}") from None
+    def __call__(self, text: str | bytes) -> Any:
+        """The value of a text.
+
+        Raises:
+            ValueError: The text is not one that ``encode`` makes.
+        """
+        if isinstance(text, bytes):
+            text = text.decode("ascii")
+        try:
+            value, end = self._scan(text, 0)
+        except StopIteration:
+            raise ValueError("malformed value: no JSON") from None
+        except (TypeError, KeyError, IndexError, AttributeError, OverflowError, ArithmeticError, RecursionError) as error:
+            raise ValueError(f"malformed value: {error}") from None
+        if end != len(text):
+            raise ValueError("malformed value: more than one")
+        return value
+
+
+def _no_json(value: Any) -> Any:
+    raise CannotCross(f"a {type(value).__qualname__} is no plain data")
+
+
+def _writer() -> Callable[[Any, int], Any]:
+    """The C encoder, made once: ``json.dumps`` makes one for every call."""
+    from json import encoder
+
+    if encoder.c_make_encoder is None:
+        return lambda value, indent: [json.dumps(value, separators=(",", ":"))]
+    quote = encoder.encode_basestring_ascii
+    made: Callable[[Any, int], Any] = encoder.c_make_encoder(None, _no_json, quote, None, ":", ",", False, False, True)
+    return made
+
+
+_write = _writer()
 
 
 def refuse(value: Any) -> Any:
@@ -203,3 +234,4 @@ _UNPACK: dict[str, Callable[[Any], Any]] = {
     "q": _unpack_deque,
 }
 
+decode = Reader()

@@ -1,6 +1,6 @@
 """The first steps of a job in its own process: descriptors, limits, identity; then the guest takes over."""
 
-import json
+import marshal
 import os
 import resource
 from typing import Any, NoReturn
@@ -19,53 +19,67 @@ _FIXED_LIMITS = (
 )
 
 
-def start(order: dict[str, Any], fds: list[int], single_uid: bool, grouped: bool) -> NoReturn:
+def fix_limits() -> None:
+    """Limits that are the same for all jobs: set once by the zygote, inherited by each."""
+    for name, value in _FIXED_LIMITS:
+        resource.setrlimit(name, (value, value))
+
+
+def start(order: dict[str, Any], fds: list[int], trouble: int, single_uid: bool, grouped: bool) -> NoReturn:
     """Turns the forked process into the job described by ``order``; never returns.
 
-    ``fds``: payload, stdin, stdout, stderr, channels..., files to collect into (the zygote's business).
+    ``fds``: payload, stdin, stdout, stderr, channels..., files to collect into (the zygote's business). What goes wrong
+    before the job's own code begins is told through ``trouble``, which is closed by then: that is ours, not the job's.
     """
-    code = 70
+    code = 1
     try:
-        _descriptors(fds[: len(fds) - len(order["collect"])])
-        os.setsid()
-        _limits(order, grouped, single_uid)
-        _identity(single_uid)
-        if grouped:
-            _volunteer_for_oom()
-        os.chdir("/box")
-        header, blobs = _payload()
-        _write_files(header["files"], blobs)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_size"], order["file_size"]))
-        if order["guest"] == "exec":
-            _execute(header)
-        code = _GUESTS[order["guest"]](header, blobs, _FIRST_CHANNEL)
-    except BaseException as error:  # noqa: BLE001 - the process must end here, whatever happens
-        os.write(2, f"sandbox: {type(error).__name__}: {error}\n".encode("utf-8", "replace"))
+        try:
+            trouble = _descriptors(fds[: len(fds) - len(order["collect"])], trouble)
+            header = _set_up(order, single_uid, grouped)
+            guest = _GUESTS.get(order["guest"])
+        except BaseException as error:  # noqa: BLE001 - the process must end here, whatever happens
+            os.write(trouble, f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:4000])
+            os._exit(1)
+        os.close(trouble)
+        code = guest(header, _FIRST_CHANNEL) if guest else _execute(header)
+    except BaseException as error:  # noqa: BLE001 - as above
+        os.write(2, f"{type(error).__name__}: {error}\n".encode("utf-8", "replace"))
     finally:
         os._exit(code)
 
 
-def _descriptors(fds: list[int]) -> None:
-    payload, stdin, stdout, stderr, *channels = fds
-    for source, target in ((stdin, 0), (stdout, 1), (stderr, 2), (payload, _PAYLOAD)):
-        os.dup2(source, target)
-    for number, channel in enumerate(channels, _FIRST_CHANNEL):
-        os.dup2(channel, number, inheritable=False)
-    os.closerange(_FIRST_CHANNEL + len(channels), 1 << 16)
-
-
-def _limits(order: dict[str, Any], grouped: bool, single_uid: bool) -> None:
-    for name, value in _FIXED_LIMITS:
-        resource.setrlimit(name, (value, value))
-    stack = order["stack"]
-    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
-    if hard != resource.RLIM_INFINITY:
-        stack = min(stack, hard)
+def _set_up(order: dict[str, Any], single_uid: bool, grouped: bool) -> dict[str, Any]:
+    os.setsid()
+    stack = min(order["stack"], order["stack_ceiling"])
     resource.setrlimit(resource.RLIMIT_STACK, (stack, stack))
     processes = order["processes"] + (2 if single_uid else 0)  # keeper and zygote share the uid there
     resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
-    if not grouped and order["cpu_backstop"]:
+    if not grouped:
         resource.setrlimit(resource.RLIMIT_CPU, (order["cpu_backstop"], order["cpu_backstop"]))
+    _identity(single_uid)
+    if grouped:
+        _volunteer_for_oom()
+    os.chdir("/box")
+    header: dict[str, Any] = marshal.loads(os.pread(_PAYLOAD, os.fstat(_PAYLOAD).st_size, 0))  # noqa: S302 - the driver's
+    os.close(_PAYLOAD)
+    _write_files(header["files"])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_size"], order["file_size"]))
+    return header
+
+
+def _descriptors(fds: list[int], trouble: int) -> int:
+    """Renumbers what the job gets and closes everything else; returns the new number of ``trouble``."""
+    os.dup2(fds[1], 0)
+    os.dup2(fds[2], 1)
+    os.dup2(fds[3], 2)
+    os.dup2(fds[0], _PAYLOAD)
+    last = _FIRST_CHANNEL
+    for channel in fds[4:]:
+        os.dup2(channel, last, False)
+        last += 1
+    os.dup2(trouble, last, False)
+    os.closerange(last + 1, 1 << 16)
+    return last
 
 
 def _identity(single_uid: bool) -> None:
@@ -75,7 +89,7 @@ def _identity(single_uid: bool) -> None:
         os.setgroups([])
         os.setresgid(JOB_ID, JOB_ID, JOB_ID)
         os.setresuid(JOB_ID, JOB_ID, JOB_ID)
-    sc.prctl(sc.PR_SET_DUMPABLE, 1)  # /proc/self belongs to the job again, as /dev/stdin needs
+    sc.raw_prctl(sc.PR_SET_DUMPABLE, 1, 0, 0, 0)  # /proc/self belongs to the job again, as /dev/stdin needs
 
 
 def _volunteer_for_oom() -> None:
@@ -84,35 +98,27 @@ def _volunteer_for_oom() -> None:
     os.close(fd)
 
 
-def _payload() -> tuple[dict[str, Any], list[bytes]]:
-    data = os.pread(_PAYLOAD, os.fstat(_PAYLOAD).st_size, 0)
-    os.close(_PAYLOAD)
-    size = int.from_bytes(data[:4], "big")
-    header: dict[str, Any] = json.loads(data[4 : 4 + size])
-    blobs, at = [], 4 + size
-    for length in header["blobs"]:
-        blobs.append(data[at : at + length])
-        at += length
-    return header, blobs
-
-
-def _write_files(files: list[list[Any]], blobs: list[bytes]) -> None:
-    """Writes the job's files below /box: ``[path, number of the blob, executable]`` each."""
-    for path, number, executable in files:
+def _write_files(files: list[tuple[str, bytes, bool]]) -> None:
+    """Writes the job's files below /box: path, content, whether it can be executed."""
+    for path, content, executable in files:
         if "/" in path:
             os.makedirs(os.path.dirname(path), exist_ok=True)
         fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o755 if executable else 0o644)
-        view = memoryview(blobs[number])
-        while view:
-            view = view[os.write(fd, view) :]
+        written = os.write(fd, content)
+        while written < len(content):
+            written += os.write(fd, content[written:])
         os.close(fd)
 
 
-def _execute(header: dict[str, Any]) -> NoReturn:
+def _execute(header: dict[str, Any]) -> int:
     import signal
 
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    os.execve(header["argv"][0], header["argv"], header["env"])
+    try:
+        os.execve(header["argv"][0], header["argv"], header["env"])
+    except OSError as error:
+        os.write(2, f"{header['argv'][0]}: {error.strerror}\n".encode())
+        return 127
 
 

@@ -4,13 +4,14 @@
 driver, the zygote or it itself is told to end, nothing of the worker stays behind.
 """
 
+import _socket
 import contextlib
 import json
+import marshal
 import os
 import resource
 import select
 import signal
-import socket
 import sys
 from typing import Any, NoReturn
 
@@ -44,7 +45,7 @@ def _where(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}{place}"[:4000]
 
 
-def _keep(config: dict[str, Any], control: socket.socket, driver: int) -> int:
+def _keep(config: dict[str, Any], control: _socket.socket, driver: int) -> int:
     from sandbox.jail import cgroup, zygote
     from sandbox.jail import syscalls as sc
 
@@ -59,7 +60,7 @@ def _keep(config: dict[str, Any], control: socket.socket, driver: int) -> int:
             group.remove()
 
 
-def _start(config: dict[str, Any], control: socket.socket, driver: int, group: Any, zygote: Any, sc: Any) -> int:
+def _start(config: dict[str, Any], control: _socket.socket, driver: int, group: Any, zygote: Any, sc: Any) -> int:
     privileged = os.geteuid() == 0
     uid, gid = os.geteuid(), os.getegid()
     if privileged:
@@ -71,7 +72,7 @@ def _start(config: dict[str, Any], control: socket.socket, driver: int, group: A
         _write("/proc/self/gid_map", f"1000 {gid} 1")
     base = ID_RANGE_BASE + os.getpid() % 20000 * ID_RANGE
     meter = group.open() if group else None
-    ours, theirs = socket.socketpair()
+    ours, theirs = _socket.socketpair()
     pid = os.fork()
     if pid == 0:
         ours.close()
@@ -100,7 +101,7 @@ def _start(config: dict[str, Any], control: socket.socket, driver: int, group: A
 
 
 def _become_zygote(
-    config: dict[str, Any], control: socket.socket, driver: int, meter: Any, sync: socket.socket, base: int, zygote: Any
+    config: dict[str, Any], control: _socket.socket, driver: int, meter: Any, sync: _socket.socket, base: int, zygote: Any
 ) -> NoReturn:
     try:
         zygote.run(config, control, driver, meter, sync, base)
@@ -116,8 +117,8 @@ def main() -> NoReturn:
     _raise_stack_limit()
     control_fd, driver = int(sys.argv[1]), int(sys.argv[2])
     sys.path.insert(0, os.path.dirname(os.path.dirname(_HERE)))
-    control = socket.socket(fileno=control_fd)
-    config = json.loads(control.recv(1 << 20))
+    control = _socket.socket(fileno=control_fd)
+    config = marshal.loads(control.recv(1 << 20))  # noqa: S302 - the driver wrote it
     code = 1
     try:
         code = _keep(config, control, driver)

@@ -4,25 +4,27 @@ It never reads what belongs to a job: programs, arguments and inputs pass throug
 next job inherits holds nothing of the last one.
 """
 
+import _socket
 import gc
 import json
+import marshal
 import os
+import resource
 import select
 import signal
-import socket
 import sys
-import time
 from typing import Any, NoReturn
 
+from sandbox.guest import program
 from sandbox.jail import child, landlock, root, scratch, seccomp
 from sandbox.jail import syscalls as sc
 from sandbox.jail.watch import Watch
 
 _FIRST_JOB_FD = 40  # descriptors below are the zygote's own or placeholders, so that a child can renumber its own freely
-_MAX_FDS = 64
+_FD_SPACE = _socket.CMSG_SPACE(64 * 4)
 
 
-def run(config: dict[str, Any], control: socket.socket, driver: int, meter: Any, sync: socket.socket, base: int) -> NoReturn:
+def run(config: dict[str, Any], control: _socket.socket, driver: int, meter: Any, sync: _socket.socket, base: int) -> NoReturn:
     """Confines the caller and serves jobs until the driver goes away.
 
     Args:
@@ -38,8 +40,9 @@ def run(config: dict[str, Any], control: socket.socket, driver: int, meter: Any,
     proc = _confine(config, sync, base)
     sync.close()
     sys.path[1:1] = [p for p in dict(config["image"]["env"]).get("PYTHONPATH", "").split(":") if p]
-    os.environ.update(config["image"]["env"])
-    _preload(config["image"]["preload"])
+    for name in config["image"]["preload"]:
+        __import__(name)
+    program.settle(dict(config["image"]["env"]))
     if config["landlock"]:
         landlock.restrict((*root.SCRATCH, "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/proc"))
     sc.install_filter(seccomp.program(memfd=meter is not None))
@@ -49,16 +52,17 @@ def run(config: dict[str, Any], control: socket.socket, driver: int, meter: Any,
             os.fstat(fd)
         except OSError:
             os.dup2(0, fd)
+    child.fix_limits()
     _forget_ourselves()
     gc.collect()
     gc.freeze()
     _serve(control, driver, Watch(meter, proc, driver, control), single_uid=base < 0)
 
 
-def _confine(config: dict[str, Any], sync: socket.socket, base: int) -> int:
+def _confine(config: dict[str, Any], sync: _socket.socket, base: int) -> int:
     privileged = base >= 0
     sc.unshare(sc.CLONE_NEWNS | sc.CLONE_NEWIPC | sc.CLONE_NEWUTS | sc.CLONE_NEWNET | sc.CLONE_NEWCGROUP)
-    socket.sethostname("sandbox")
+    _socket.sethostname("sandbox")
     owner = base if privileged and config["userns"] else -1
     proc = root.build(config["image"], config["scratch_kb"], owner)
     if privileged and config["userns"]:
@@ -81,21 +85,18 @@ def _confine(config: dict[str, Any], sync: socket.socket, base: int) -> int:
     return proc
 
 
-def _preload(modules: list[str]) -> None:
-    for name in modules:
-        __import__(name)
-
-
 def _forget_ourselves() -> None:
     """A job finds no trace of the engine among its modules."""
     for name in [n for n in sys.modules if n == "sandbox" or n.startswith("sandbox.")]:
         sys.modules.pop(name, None)
     sys.path[:] = [p for p in sys.path if os.path.isdir(p)]
-    sys.argv[:] = [""]
 
 
-def _serve(control: socket.socket, driver: int, watch: Watch, single_uid: bool) -> NoReturn:
+def _serve(control: _socket.socket, driver: int, watch: Watch, single_uid: bool) -> NoReturn:
     clean = scratch.Scratch(root.SCRATCH)
+    ceiling = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    ceiling = ceiling if ceiling != resource.RLIM_INFINITY else 1 << 62
+    trouble, trouble_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     poll = select.poll()
     poll.register(control, select.POLLIN)
     poll.register(driver, select.POLLIN)
@@ -104,16 +105,18 @@ def _serve(control: socket.socket, driver: int, watch: Watch, single_uid: bool) 
         events = dict(poll.poll())
         if driver in events:
             os._exit(0)
-        message, fds, _, _ = socket.recv_fds(control, 1 << 16, _MAX_FDS)
+        message, ancillary, _, _ = control.recvmsg(1 << 16, _FD_SPACE)
         if not message:
             os._exit(0)
-        order = json.loads(message)
+        fds = _descriptors(ancillary)
+        order = marshal.loads(message)  # noqa: S302 - the driver wrote it
         if "op" in order:  # meant for a job that ended before it arrived
             continue
+        order["stack_ceiling"] = ceiling
         watch.begin(order)
         pid = os.fork()
         if pid == 0:
-            child.start(order, fds, single_uid, watch.meter is not None)
+            child.start(order, fds, trouble_in, single_uid, watch.meter is not None)
         report = watch.wait(pid, fds[2:4])
         first = len(fds) - len(order["collect"])
         for path, fd in zip(order["collect"], fds[first:], strict=True):
@@ -121,4 +124,18 @@ def _serve(control: socket.socket, driver: int, watch: Watch, single_uid: bool) 
         for fd in fds:
             os.close(fd)
         report["healthy"] = clean.wipe()
+        if report["status"]:
+            report["trouble"] = _read_trouble(trouble)
         control.send(json.dumps(report).encode())
+
+
+def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    data = b"".join(part for _, _, part in ancillary)
+    return [int.from_bytes(data[at : at + 4], sys.byteorder) for at in range(0, len(data), 4)]
+
+
+def _read_trouble(fd: int) -> str:
+    try:
+        return os.read(fd, 4096).decode("utf-8", "replace")
+    except BlockingIOError:
+        return ""

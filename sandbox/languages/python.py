@@ -14,9 +14,10 @@ from sandbox.languages import Command, Image, Language, Program, Workshop, share
 # Importable by programs if the engine's environment has them. Data sets ride in some packages, so it is a list of names.
 PACKAGES = ("numpy", "scipy", "sympy", "mpmath", "sortedcontainers", "networkx", "pandas")
 TEST_PACKAGES = ("pytest",)
+# What most programs import and a fork hardly notices. Left out: threading, random, dataclasses and the like, whose hooks and
+# pages would cost each job more than the programs that want them save.
 PRELOAD = (
-    "bisect collections collections.abc copy dataclasses datetime decimal enum fractions functools heapq io itertools json "
-    "linecache math operator random re string threading traceback types typing"
+    "bisect collections collections.abc copy enum functools heapq io itertools json math operator re string types typing"
 ).split()
 # Imported ahead in containers of their own: 0.1 s for each program otherwise.
 _HEAVY = ("numpy",)
@@ -71,6 +72,7 @@ def package_paths(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(p for p in paths if Path(p).exists()))
 
 
+@cache
 def image(name: str, packages: tuple[str, ...], preload: tuple[str, ...]) -> Image:
     """The root of a Python container with these packages and what they require."""
     standard, hidden = _standard_library()
