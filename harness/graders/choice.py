@@ -30,7 +30,7 @@ _STRONG = re.compile(
     | (?<![A-Za-z])(?:correct|right|best|final|true)\s+(?:one|statement|structure|product|compound|expression|value|match|answer|option|choice){_IS}+
     | (?<![A-Za-z])(?:answer|ans)\b\s*\n+
     | (?<![A-Za-z])(?:choose|chose|select|selected|selecting|pick|picked|picking|choosing|go\s+with|going\s+with|settle\s+on|opt\s+for|leads?\s+(?:us\s+)?to)
-        (?=\s*(?:the\s+)?(?:option|choice|answer|letter)?\s*[:(\[]?\s*[A-Z]\b)
+        (?=\s*(?:the\s+)?(?:option|choice|answer|letter)?\s*[:(\["']?\s*[A-Z]\b)
     | (?<![A-Za-z])(?:wait|actually|rather|instead|correction|but)[,:]?\s+(?:no[,:]?\s+)?(?:it(?:'s|\s+is)\s+|make\s+that\s+)?(?=(?:option\s+|choice\s+)?\(?[A-D]\)?\s*[.!\n)]|(?:option\s+|choice\s+)?\(?[A-D]\)?\s*$)
     | (?:^|\n)\s*\#{{4}}\s*
     | (?:正确)?(?:答案|选项|选择)(?:应该|应当|应|就|只能)?(?:是|为|选择|选|填|：|:)*[:：]?(?:选项)?

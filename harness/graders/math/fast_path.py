@@ -8,7 +8,9 @@ It decides on the gold and the extracted answer only, and only where Math-Verify
    that differ and for fractions that differ by more than 1e-9; anything closer is left to the slow path.
 2. The strings are equal: Math-Verify parses both to the same object, or fails on both and compares the strings. (A
    quotient by zero parses to ``zoo``, which equals nothing there, so a string with "/0" or "{0}" is left to the slow path.)
-3. They are equal after Math-Verify's own ``normalize_latex``: that is the string it would parse, so rule 2 applies.
+3. They are equal after Math-Verify's own ``normalize_latex``: that is the string it would parse, so rule 2 applies. It
+   takes units off, so a gold that ends in words is left to the slow path, which compares units, and so is an answer
+   like "5 or more".
 
 Digits are ASCII ``[0-9]``: ``\\d`` and ``int`` accept other scripts, the grammar does not. Digit runs are bounded,
 because the conversion of a long run is quadratic (and refused by ``int`` beyond 4,300 digits).
@@ -30,6 +32,10 @@ _FRACTION = re.compile(
 )
 _DIGITS_ONLY = re.compile(r"[^0-9]")
 _ZERO_QUOTIENT = re.compile(r"/\s*0|\{\s*0|infty|nan|zoo", re.IGNORECASE)
+
+
+_WORDS_AT_END = re.compile(r"\\(?:text|mbox|hbox|mathrm)|[A-Za-z]\s*$")
+_RANGE_WORDS = re.compile(r"\b(?:or|least|most|more|less|than)\b")
 
 
 def _load_normalization() -> ModuleType:
@@ -91,6 +97,8 @@ def decide(gold: str, answer: str) -> bool | None:
             return False if abs(left - right) > _CLOSE else None
     if not answer or len(answer) > 2_000 or _ZERO_QUOTIENT.search(answer):
         return None
-    if gold == answer or normalized(gold) == normalized(answer):
+    if gold == answer:
         return True
-    return None
+    if _WORDS_AT_END.search(gold) or _RANGE_WORDS.search(answer):
+        return None
+    return True if normalized(gold) == normalized(answer) else None
