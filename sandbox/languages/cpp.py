@@ -33,7 +33,8 @@ class Cpp(Language):
     name = "cpp"
     default_compile_limits = Limits(time_s=30.0, memory_mb=1024, processes=64, output_kb=64)
 
-    def __init__(self) -> None:
+    def __init__(self, precompile: bool = True) -> None:
+        self._precompile = precompile
         self._compiler = find_tool("RINGLITE_CXX", "g++", "c++")
         self._cache = CompileCache("cpp")
         self._header_lock = threading.Lock()
@@ -69,7 +70,7 @@ class Cpp(Language):
     def _run_compiler(
         self, source: bytes, flags: tuple[str, ...], limits: Limits, workshop: Workshop
     ) -> tuple[dict[str, bytes], Outcome]:
-        header = self._header(flags, workshop)
+        header = self._header(flags, workshop) if self._precompile else None
         search = () if header is None else ("-I", str(header))
         command = Command(
             argv=(self.compiler, *flags, *search, "main.cpp", "-o", "program", *self._link_flags),
