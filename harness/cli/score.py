@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from harness import embedded
+from harness.backends.lm_eval import LmEvalBackend
 from harness.backends.openai import OpenAIBackend, OpenAIOptions
 from harness.backends.replay import ReplayBackend
 from harness.backends.transformers import TransformersBackend, TransformersOptions
@@ -23,7 +24,7 @@ from harness.types import Backend
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 
-BACKENDS = ("auto", "transformers", "openai", "replay")
+BACKENDS = ("auto", "transformers", "openai", "replay", "lm_eval")
 
 
 @app.command()
@@ -31,8 +32,8 @@ def score(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Checkpoint folder, .gguf file or hub name; with --base-url the server's name of the model. "
-            "Default: the embedded SmolLM2-135M-Instruct."
+            help="Checkpoint folder, .gguf file or hub name; with --base-url the server's name of the model; with "
+            "--backend lm_eval lm-eval's model class. Default: the embedded SmolLM2-135M-Instruct."
         ),
     ] = None,
     benchmarks: Annotated[
@@ -47,7 +48,7 @@ def score(
     out: Annotated[
         Path | None, typer.Option(help="Run folder; an interrupted run goes on there. Default: runs/MODEL-HASH.")
     ] = None,
-    backend: Annotated[str, typer.Option(help="auto, transformers, openai or replay.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, transformers, openai, replay or lm_eval.")] = "auto",
     base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
     replay: Annotated[
         Path | None, typer.Option(help="Saved generations in the place of a model: a file or a run folder.")
@@ -83,6 +84,9 @@ def score(
         str | None, typer.Option(help="JSON object whose fields are added to each request (openai).")
     ] = None,
     against: Annotated[str, typer.Option(help="Published row to hold the scores against.")] = "ring-lite",
+    model_args: Annotated[
+        str, typer.Option(help="Arguments of lm-eval's model class, e.g. pretrained=FOLDER,dtype=bfloat16.")
+    ] = "",
     accept: Annotated[list[str] | None, typer.Option(help="Protocol difference to accept, on the record.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json instead of the table.")] = False,
 ) -> None:
@@ -120,6 +124,12 @@ def score(
                 base_url, model, api_key_variable, concurrency, timeout, retry_for, extra_body=_object(extra_body)
             )
         )
+    elif chosen == "lm_eval":
+        if model is None:
+            raise UsageError(
+                "the lm_eval backend needs a model class of lm-eval: --model hf --model-args pretrained=..."
+            )
+        engine = LmEvalBackend(model, model_args)
     elif chosen == "replay":
         if replay is None:
             raise UsageError("the replay backend needs a file of saved generations: --replay FILE")
