@@ -244,7 +244,8 @@ def _parse(path: Path, text: str) -> Any:
 def _markdown(text: str) -> list[list[str]]:
     lines = [line.strip() for line in text.splitlines() if line.strip().startswith("|")]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    return [row for row in rows if not all(re.fullmatch(r":?-{2,}:?", cell) for cell in row)]
+    rule = len(rows) > 1 and all(re.fullmatch(r":?-+:?", cell) for cell in rows[1])
+    return rows[:1] + rows[2:] if rule else rows
 
 
 def _grid(path: Path, rows: list[list[str]]) -> dict[str, Any]:
