@@ -100,10 +100,10 @@ def score(
         raise UsageError("--all and --limit contradict each other; give one of them")
     default_run = model is None and benchmarks is None and chosen == "transformers"
     if default_run:
-        limit = None if take_all else limit or embedded.LIMIT
+        limit = embedded.LIMIT if limit is None and not take_all else limit
         temperature = embedded.TEMPERATURE if temperature is None else temperature
-        max_tokens = max_tokens or embedded.MAX_TOKENS
-        n = n or 1
+        max_tokens = embedded.MAX_TOKENS if max_tokens is None else max_tokens
+        n = 1 if n is None else n
     elif benchmarks is None:
         raise UsageError(f"no benchmark is named; give --benchmarks, e.g. --benchmarks {','.join(card_names()[:2])}")
     names = benchmark_names(benchmarks or embedded.BENCHMARK)
