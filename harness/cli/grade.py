@@ -13,6 +13,7 @@ from harness.agreement import agreement
 from harness.backends.replay import ReplayBackend
 from harness.card import load_card
 from harness.cli.default_command import DefaultCommandGroup
+from harness.cli.grade_answers import grade_answers
 from harness.cli.grade_tables import parts_json, print_agreement, print_parts
 from harness.cli.results import show_results
 from harness.errors import DataUnavailable, UsageError
@@ -22,6 +23,7 @@ from harness.loaders.livecodebench import in_window, parse_window
 from harness.problems import Loaded, LoadOptions, load
 from harness.protocol import Task
 from harness.published import find_target
+from harness.report.page import render_html
 from harness.run import run_tasks
 from harness.run_setup import Overrides, benchmark_names, check, default_folder
 from harness.scoring_results import evaluate, results_json, write_results
@@ -36,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Grade saved generations or single answers; needs no model.",
 )
+app.command("answers")(grade_answers)
 WHOLE_RELEASE = ("", "")
 
 
@@ -186,7 +189,9 @@ def _show(folder: Path, plans: Sequence[_Plan], against: str, accept: Sequence[s
     if not as_json:
         show_results(folder, against, accept, as_json=False)
     results = evaluate(folder, against, accept)
-    write_results(results)
+    if as_json:
+        write_results(results)
+        render_html(results)
     for plan, row in zip(plans, results.rows, strict=False):
         card, task = plan.task.card, plan.task.hash
         graded = dict.fromkeys([row.score.scorer, *(other.scorer for other in row.score.others)])
