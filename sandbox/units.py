@@ -134,8 +134,10 @@ def _overall(
             return "compile_error", describe(replace(candidate, exit_code=1))
         why = describe(candidate) if candidate.signal is None or candidate.signal != 9 else report.get("gone", "")
         return "runtime_error", why or "the program ended before the tests did"
+    if "invalid" in report:
+        raise InvalidJob(f"tests.test_code: {report['invalid']}")
     if "broken" in report:
-        raise InvalidJob(f"tests.test_code: the tests themselves failed: {report['broken']}")
+        return "runtime_error", f"the tests did not get to their end: {report['broken']}"
     if not cases:
         raise InvalidJob("tests.test_code: no test was found in it")
     failed = next((case for case in cases if case.verdict != "accepted"), None)

@@ -21,7 +21,7 @@ def main(header: dict[str, Any], channel: int) -> int:
     if code is None:
         return program.SYNTAX_EXIT
     failed = program.run_code(code, module)
-    if failed:
+    if failed is not None:
         return program.finish(failed)
     server = _Server(module)
     peer = rpc.Peer(channel, server.serve, server)

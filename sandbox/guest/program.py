@@ -6,7 +6,6 @@ import io
 import os
 import sys
 import types
-from collections.abc import Callable
 from typing import Any
 
 SOURCE = "/box/main.py"
@@ -21,7 +20,7 @@ def main(header: dict[str, Any], channel: int) -> int:
     if code is None:
         return SYNTAX_EXIT
     header.clear()
-    return finish(run_code(code, module), module)
+    return finish(run_code(code, module) or 0, module)
 
 
 def settle(env: dict[str, str]) -> None:
@@ -74,21 +73,16 @@ def compile_source(source: bytes, path: str) -> types.CodeType | None:
         return None
 
 
-def run_code(code: types.CodeType, module: types.ModuleType) -> int:
-    """Executes module code; returns the exit code it ends with."""
-    return guarded(lambda: exec(code, module.__dict__), drop=2)  # noqa: S102 - this is what the process is for
-
-
-def guarded(action: Callable[[], object], drop: int) -> int:
-    """Runs ``action`` and returns the exit code of a program that ends as it does."""
+def run_code(code: types.CodeType, module: types.ModuleType) -> int | None:
+    """Executes module code. None: it came to its end; else the exit code of the exit or exception that cut it short."""
     try:
-        action()
+        exec(code, module.__dict__)  # noqa: S102 - this is what the process is for
     except SystemExit as error:
         return exit_code(error.code)
-    except BaseException:  # noqa: BLE001 - printed as the interpreter does
-        _print_exception(drop)
+    except BaseException:
+        _print_exception(drop=1)
         return 1
-    return 0
+    return None
 
 
 def exit_code(code: Any) -> int:
@@ -110,7 +104,7 @@ def _print_exception(drop: int) -> None:
         value.__traceback__ = trace
     try:
         sys.excepthook(kind, value, trace)  # type: ignore[arg-type]  # a failing hook is handled below
-    except BaseException:  # noqa: BLE001 - a replaced hook may do anything
+    except BaseException:
         sys.__excepthook__(kind, value, trace)  # type: ignore[arg-type]  # as above
 
 
@@ -121,7 +115,7 @@ def finish(code: int, module: types.ModuleType | None = None) -> int:
         if threading is not None:
             threading._shutdown()  # type: ignore[attr-defined]  # the interpreter's own hook
         atexit._run_exitfuncs()
-    except BaseException:  # noqa: BLE001 - printed as the interpreter does
+    except BaseException:
         _print_exception(1)
     if module is not None and any("__del__" in v.__dict__ for v in module.__dict__.values() if isinstance(v, type)):
         for name in [n for n in module.__dict__ if not n.startswith("__")]:

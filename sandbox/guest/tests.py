@@ -25,6 +25,8 @@ def main(header: dict[str, Any], channel: int) -> int:
         names = link.peer.request("names")
         candidate = _Module(header["module"], link, names)
         _RUNNERS[header["framework"]](header, header["source"], candidate, tests)
+    except _InvalidTests as error:
+        report["invalid"] = str(error)
     except rpc.Gone as error:
         report["gone"] = str(error)
     except BaseException as error:  # noqa: BLE001 - whatever the tests' code did, it did not pass
@@ -33,6 +35,10 @@ def main(header: dict[str, Any], channel: int) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     return 0
+
+
+class _InvalidTests(Exception):
+    """The tests' own code does not compile."""
 
 
 class _Module(types.ModuleType):
@@ -99,17 +105,26 @@ def _resolve(candidate: _Module, name: str) -> Any:
 
 def _load(source: bytes, candidate: _Module) -> types.ModuleType:
     path = f"/box/{_TEST_MODULE}.py"
-    code = compile(source, path, "exec", dont_inherit=True)
+    code = _compile(source, path)
     module = program.fresh_module(_TEST_MODULE, path)
     module.__dict__.update(_missing_names(code, candidate))
     exec(code, module.__dict__)  # noqa: S102 - tests are what this process runs
     return module
 
 
+def _compile(source: bytes, path: str) -> types.CodeType:
+    try:
+        return compile(source, path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise _InvalidTests(f"line {getattr(error, 'lineno', 0)}: {error}") from error
+
+
 def _one(name: str, action: Callable[[], object], tests: list[list[str]]) -> None:
     """Notes the outcome of one test; anything but coming back is a failure."""
     try:
         action()
+    except _InvalidTests:
+        raise
     except rpc.Gone:
         tests.append([name, "gone", ""])
         raise
@@ -179,7 +194,7 @@ def _run_pytest(header: dict[str, Any], source: bytes, candidate: _Module, tests
     path = f"/box/{_TEST_MODULE}.py"
     with open(path, "wb") as file:
         file.write(source)
-    shared = {} if b"import" in source else _missing_names(compile(source, path, "exec"), candidate)
+    shared = {} if b"import" in source else _missing_names(_compile(source, path), candidate)
     for name, value in shared.items():
         setattr(builtins, name, value)
 

@@ -84,6 +84,14 @@ def prctl(option: int, first: int = 0, second: int = 0) -> int:
     return int(_check(_libc.prctl(option, ctypes.c_ulong(first), ctypes.c_ulong(second), 0, 0), f"prctl({option})"))
 
 
+def set_thread_stack(size: int) -> None:
+    """Stack of new threads; the C library took it from the stack limit when the process was executed."""
+    attributes = ctypes.create_string_buffer(64)
+    _libc.pthread_attr_init(attributes)
+    _libc.pthread_attr_setstacksize(attributes, ctypes.c_size_t(size))
+    _libc.pthread_setattr_default_np(attributes)
+
+
 class _CapHeader(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
 

@@ -21,6 +21,7 @@ from sandbox.jail import syscalls as sc
 from sandbox.jail.watch import Watch
 
 _FIRST_JOB_FD = 40  # descriptors below are the zygote's own or placeholders, so that a child can renumber its own freely
+_THREAD_STACK = 8 << 20
 _FD_SPACE = _socket.CMSG_SPACE(64 * 4)
 
 
@@ -40,6 +41,8 @@ def run(config: dict[str, Any], control: _socket.socket, driver: int, meter: Any
     proc = _confine(config, sync, base)
     sync.close()
     sys.path[1:1] = [p for p in dict(config["image"]["env"]).get("PYTHONPATH", "").split(":") if p]
+    # Before the preload: OpenBLAS reads its number of threads when NumPy is loaded, and threads do not survive a fork.
+    os.environ.update({k: v for k, v in dict(config["image"]["env"]).items() if k.endswith("_NUM_THREADS")})
     for name in config["image"]["preload"]:
         __import__(name)
     program.settle(dict(config["image"]["env"]))
@@ -52,6 +55,7 @@ def run(config: dict[str, Any], control: _socket.socket, driver: int, meter: Any
             os.fstat(fd)
         except OSError:
             os.dup2(0, fd)
+    sc.set_thread_stack(_THREAD_STACK)
     child.fix_limits()
     _forget_ourselves()
     gc.collect()
