@@ -101,7 +101,7 @@ def decide(
     v, problems = 1e4 * score.variance, score.problems
     m = published.samples or 1
     ours, h = 100 * score.score, published.half_unit
-    blocked = [*(str(f) for f in protocol if f.blocks), *(g.reason for g in struck if not g.accepted)]
+    blocked = reasons(protocol, struck)
     if not problems:
         blocked = ["there is no graded sample"]
     least = smallest_margin(v, problems, m, h) if problems else NAN
@@ -141,6 +141,13 @@ def decide(
         protocol=tuple(protocol),
         guards=struck,
     )
+
+
+def reasons(protocol: Iterable[FieldComparison], struck: Iterable[Guard]) -> list[str]:
+    """Why two scores are not comparable, one clause each; empty where they are."""
+    fields = [str(item) for item in protocol if item.blocks]
+    clauses = [f"the protocol differs: {', '.join(fields)}"] if fields else []
+    return clauses + [guard.reason for guard in struck if not guard.accepted]
 
 
 def _explain(outcome: str, difference: float, interval: Interval, margin: float, zero_excluded: bool) -> str:

@@ -63,8 +63,8 @@ class FieldComparison:
 
     def __str__(self) -> str:
         if self.state == "not recorded":
-            return f"{self.field} is not recorded for these samples (published: {show(self.theirs)})"
-        return f"{self.field} is {show(self.ours)} here and {show(self.theirs)} there"
+            return f"{self.field} not recorded for these samples, {show(self.theirs)} there"
+        return f"{self.field} {show(self.ours)} here, {show(self.theirs)} there"
 
 
 def run_protocol(manifest: Mapping[str, Any], task: str, scorer: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from harness.statistics import (
     overdispersion,
     paired,
 )
-from harness.verdict import Outcome
+from harness.verdict import Outcome, reasons
 from harness.verdict_guards import Guard, guards
 from harness.verdict_protocol import FieldComparison, against_run
 
@@ -75,7 +75,7 @@ def compare(base: Row, other: Row, accept: Iterable[str] = ()) -> RunComparison:
     names, a, b = shared(base.score, other.score)
     pair = paired(b, a) if names else None
     margin = base.card.margin if base.card else DEFAULT_MARGIN
-    blocked = [*(str(item) for item in fields if item.blocks), *(g.reason for g in struck if not g.accepted)]
+    blocked = reasons(fields, struck)
     if pair is None:
         blocked.append("the runs share no graded problem")
     swings = sorted(zip(names, a.rates, b.rates, strict=True), key=lambda row: -abs(row[1] - row[2]))[:12]

@@ -65,10 +65,10 @@ const RingliteText = (() => {
   };
 
   const prose = (parent, text) => {
-    for (const part of text.split(/\n{2,}/)) {
+    for (const part of text.replace(/^(#{1,6} [^\n]+)$/gm, "\n\n$1\n\n").split(/\n{2,}/)) {
       if (!part.trim()) continue;
-      const heading = /^(#{1,4})\s+(.*)$/.exec(part.trim());
-      if (heading && !part.trim().includes("\n")) {
+      const heading = /^(#{1,6}) ([^\n]+)$/.exec(part.trim());
+      if (heading) {
         const title = node("h4");
         inline(title, heading[2]);
         parent.append(title);
