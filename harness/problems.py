@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,7 +57,7 @@ class Loaded:
         content_hash: Of the normalised rows.
         expected_hash: What the card says it should be; None: the card does not know this selection.
         tests_hash: LiveCodeBench: of the tests as they are stored; else None.
-        selection: Release, window and seed that were used.
+        selection: Release, window, seed and tests that were used.
     """
 
     problems: list[Problem]
@@ -111,13 +111,19 @@ def load(card: Card, data: Path | None = None, options: LoadOptions | None = Non
     rows = RULES[card.rows](card, raws, located.order)
     default = release == card.release and window == card.window
     check_rows(card, rows, card.num_problems if default else None)
+    selection = {"release": release, "window": window, "options_seed": card.options_seed}
+    source, tests_hash = located.source, None
+    if card.rows == "livecodebench":
+        selection["tests"] = _tests(rows)
+        source = replace(source, notes={**source.notes, "tests": selection["tests"]})
+        tests_hash = _tests_hash(rows)
     return Loaded(
         problems=[_problem(card, row, options.prompt) for row in rows],
-        source=_with_notes(located.source, rows),
+        source=source,
         content_hash=content_hash(rows),
         expected_hash=located.content_hash if default else None,
-        tests_hash=_tests_hash(rows) if card.rows == "livecodebench" else None,
-        selection={"release": release, "window": window, "options_seed": card.options_seed},
+        tests_hash=tests_hash,
+        selection=selection,
     )
 
 
@@ -204,12 +210,10 @@ def _problem(card: Card, row: Row, prompt: str | None) -> Problem:
     return Problem(row.id, text, row.gold, row.metadata, row.prefix)
 
 
-def _with_notes(source: Source, rows: list[Row]) -> Source:
-    if rows and isinstance(rows[0].gold, dict) and rows[0].gold.get("kind") == "livecodebench":
-        private = sum(row.gold["private_tests"] is not None for row in rows)
-        tests = "public_only" if private == 0 else "all" if private == len(rows) else f"private for {private} problems"
-        return Source(**{**asdict(source), "notes": {**source.notes, "tests": tests}})
-    return source
+def _tests(rows: list[Row]) -> str:
+    """Which tests there are: with public ones only, a wrong program can pass, and the score is an upper bound."""
+    private = sum(row.gold["private_tests"] is not None for row in rows)
+    return "public_only" if private == 0 else "all" if private == len(rows) else f"private for {private} problems"
 
 
 def _package(card: Card) -> Located:
