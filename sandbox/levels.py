@@ -13,7 +13,7 @@ Isolation = Literal["strict", "full"]
 
 
 @cache
-def _cgroup() -> tuple[str, str]:
+def cgroup_state() -> tuple[str, str]:
     """Version of the control groups that can be used ("" if none), and why not."""
     try:
         return cgroup.probe(), ""
@@ -54,7 +54,7 @@ def confine(isolation: Isolation) -> tuple[Confinement, str]:
     root = os.geteuid() == 0
     if forbidden and not root:
         raise IsolationUnavailable(f"user namespaces are not available to uid {os.geteuid()}: {forbidden}; or run as root")
-    version, why = _cgroup()
+    version, why = cgroup_state()
     if isolation == "strict" and not version:
         raise IsolationUnavailable(f"isolation 'strict' needs control groups: {why}")
     abi = landlock.abi()
