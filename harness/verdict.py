@@ -145,8 +145,11 @@ def decide(
 
 def reasons(protocol: Iterable[FieldComparison], struck: Iterable[Guard]) -> list[str]:
     """Why two scores are not comparable, one clause each; empty where they are."""
-    fields = [str(item) for item in protocol if item.blocks]
-    clauses = [f"the protocol differs: {', '.join(fields)}"] if fields else []
+    blocking = [item for item in protocol if item.blocks]
+    unknown = [item.field for item in blocking if item.state == "not recorded"]
+    clauses = [str(item) for item in blocking if item.state == "differs"]
+    clauses += [f"{', '.join(unknown)} not recorded for these samples"] if unknown else []
+    clauses = [f"the protocol differs: {', '.join(clauses)}"] if clauses else []
     return clauses + [guard.reason for guard in struck if not guard.accepted]
 
 

@@ -35,11 +35,12 @@ def _table(results: Results, wide: bool) -> Table:
     table = Table(
         title=f"{escape(results.model)} (percent)", title_justify="left", header_style="bold", box=SIMPLE_HEAD
     )
-    table.add_column("benchmark", min_width=10)
+    table.pad_edge, table.collapse_padding = False, True
+    table.add_column("benchmark", min_width=9)
     figures = ("P x n", "avg@n", "SE", *(("SE total", "no answer") if wide else ()), "cut", "published", "diff")
     for name in figures:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict", min_width=14)
+    table.add_column("verdict", min_width=16, no_wrap=True)
     for row in results.rows:
         score, verdict = row.score, row.verdict
         whole = score.problems == score.total_problems

@@ -81,7 +81,7 @@ def se_total(counts: Counts, *, floor: bool = True) -> float:
     """SE_total = sd(p_i, ddof 1) / sqrt(P): new problems too. It already holds the sampling noise.
 
     NaN for fewer than 2 problems. Where all p_i are equal the spread between problems cannot be seen, and the
-    (floored) SE_samp is returned, which SE_total never falls below.
+    (floored) SE_samp stands in: in expectation SE_total is never smaller.
     """
     if counts.problems < 2:
         return NAN

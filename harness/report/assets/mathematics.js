@@ -21,7 +21,7 @@ const RingliteMath = (() => {
     lceil⌈ rceil⌉ langle⟨ rangle⟩ lvert| rvert| vert| Vert‖ lVert‖ rVert‖ colon: therefore∴ because∵ models⊨ vdash⊢ uparrow↑ downarrow↓ backslash\\ lbrace{ rbrace} prec≺ succ≻`);
   const LARGE = words(`sum∑ prod∏ coprod∐ bigcup⋃ bigcap⋂ bigoplus⨁ bigvee⋁ bigwedge⋀ int∫ iint∬ iiint∭ oint∮`);
   const FUNCTIONS = new Set(`sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp lim max min sup inf gcd lcm det dim ker deg arg mod Pr limsup liminf`.split(" "));
-  const UNDER = new Set(["lim", "max", "min", "sup", "inf", "limsup", "liminf", "sum", "prod", "coprod", "bigcup", "bigcap", "bigoplus", "bigvee", "bigwedge"]);
+  const UNDER = new Set(["lim", "max", "min", "sup", "inf", "limsup", "liminf", "sum", "prod", "coprod", "bigcup", "bigcap", "bigoplus", "bigvee", "bigwedge", "underbrace", "overbrace"]);
   const ACCENTS = { hat: "^", widehat: "^", bar: "‾", overline: "‾", vec: "→", overrightarrow: "→", tilde: "~", widetilde: "~", dot: "˙", ddot: "¨", overbrace: "⏞" };
   const UNDERS = { underline: "_", underbrace: "⏟" };
   const VARIANTS = { mathbb: "double-struck", mathcal: "script", mathscr: "script", mathfrak: "fraktur", mathbf: "bold", boldsymbol: "bold", bm: "bold" };

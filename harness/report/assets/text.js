@@ -51,12 +51,14 @@ const RingliteText = (() => {
   const inline = (parent, text) => {
     let end = 0;
     for (const match of text.matchAll(INLINE)) {
-      parent.append(visible(text.slice(end, match.index)));
-      end = match.index + match[0].length;
       const [whole, dollars, square, round, dollar, code, bold, boxed, environment] = match;
+      const display = dollars !== undefined || square !== undefined || environment !== undefined;
+      const before = text.slice(end, match.index);
+      parent.append(visible(display ? before.replace(/\n[ \t]*$/, "") : before));  // a display brings its own line breaks
+      end = match.index + whole.length;
+      if (display && text[end] === "\n") end++;
       if (code !== undefined) { parent.append(node("code", visible(code), "inline")); continue; }
       if (bold !== undefined) { const strong = node("strong"); inline(strong, bold); parent.append(strong); continue; }
-      const display = dollars !== undefined || square !== undefined || environment !== undefined;
       const source = dollars ?? square ?? round ?? dollar ?? boxed ?? whole;
       const empty = boxed !== undefined && /\{\s*\}$/.test(boxed);  // the prompt's own \\boxed{}
       parent.append(empty ? node("code", visible(whole), "inline") : RingliteMath.render(source, display) || visible(whole));
