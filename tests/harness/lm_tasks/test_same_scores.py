@@ -1,0 +1,125 @@
+"""One set of stored completions, scored through lm-eval itself and through ``ringlite score``: the same figures."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM
+
+from harness.card import Card, card_names, load_card
+from harness.errors import UsageError
+from harness.problems import LoadOptions, load_problems
+from harness.types import Problem, Sample
+
+LIMIT, N = 3, 3
+FOLDER = Path(__file__).parents[3] / "benchmarks" / "lm_eval"
+
+
+class Stored(LM):
+    """An lm-eval model that returns what is stored, in the order of the samples."""
+
+    def __init__(self, responses: dict[str, list[str]]) -> None:
+        super().__init__()
+        self._responses, self._next = responses, defaultdict[str, int](int)
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+        answers = []
+        for request in requests:
+            # lm-eval puts a system message in front of the prompt where there is no chat template.
+            prompt = next(known for known in self._responses if request.args[0].endswith(known))
+            answers.append(self._responses[prompt][self._next[prompt]])
+            self._next[prompt] += 1
+        return answers
+
+    def loglikelihood(self, requests: Any, disable_tqdm: bool = False) -> Any:
+        raise AssertionError("our tasks generate")
+
+    def loglikelihood_rolling(self, requests: Any, disable_tqdm: bool = False) -> Any:
+        raise AssertionError("our tasks generate")
+
+
+def right_answer(card: Card, problem: Problem) -> str:
+    gold = problem.gold
+    if card.answer_type != "code":
+        answers = [gold] if isinstance(gold, str) else gold
+        return "So we get " + ", ".join(f"\\boxed{{{answer}}}" for answer in answers) + "."
+    if "canonical_solution" in gold:
+        return f"```python\n{gold['prompt']}{gold['canonical_solution']}\n```"
+    return "```python\nprint(input())\n```"
+
+
+def responses(card: Card, problem: Problem, number: int) -> list[str]:
+    """Right, wrong and none, in an order that changes from problem to problem."""
+    wrong = "```python\ndef other():\n    return None\n```" if card.answer_type == "code" else "\\boxed{-123456789}"
+    three = [right_answer(card, problem), wrong, "I do not know."]
+    return three[number % 3 :] + three[: number % 3]
+
+
+def available(data: Path) -> dict[str, tuple[Card, list[Problem]]]:
+    found = {}
+    for name in card_names():
+        card = load_card(name)
+        try:
+            found[name] = card, load_problems(card, data, LoadOptions(hub=False))[:LIMIT]
+        except UsageError as error:
+            print(f"no data of {name}: {error}")
+    return found
+
+
+def scored(benchmarks: dict[str, tuple[Card, list[Problem]]], data: str, folder: Path) -> dict[str, float]:
+    """Through ``ringlite score``."""
+    stored = folder / "stored.jsonl"
+    with stored.open("w") as lines:
+        for name, (card, problems) in benchmarks.items():
+            for number, problem in enumerate(problems):
+                for i, text in enumerate(responses(card, problem, number)):
+                    sample = Sample("stored", name, problem.id, i, None, text, "stop")
+                    lines.write(json.dumps({"schema_version": 1, **asdict(sample)}) + "\n")
+    command = [sys.executable, "-m", "ringlite", "score", "--replay", str(stored), "--benchmarks", ",".join(benchmarks)]
+    command += ["--limit", str(LIMIT), "-n", str(N), "--data", data, "--out", str(folder / "run"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    return {row["benchmark"]: row["score"] for row in json.loads(done.stdout)["benchmarks"]}
+
+
+def through_lm_eval(benchmarks: dict[str, tuple[Card, list[Problem]]], data: str) -> dict[str, float]:
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+
+    manager = TaskManager(include_path=str(FOLDER), metadata={"data": data})
+    tasks = manager.load([f"ringlite_{name}" for name in benchmarks])["tasks"]
+    for task in tasks.values():
+        task.set_config("repeats", N)
+    by_prompt = {
+        card.messages(problem)[-1]["content"]: responses(card, problem, number)
+        for card, problems in benchmarks.values()
+        for number, problem in enumerate(problems)
+    }
+    evaluated = lm_eval.simple_evaluate(
+        model=Stored(by_prompt),
+        tasks=list(tasks.values()),
+        task_manager=manager,
+        limit=LIMIT,
+        bootstrap_iters=0,
+        log_samples=False,
+    )
+    return {name: evaluated["results"][f"ringlite_{name}"]["avg_at_n,all"] for name in benchmarks}
+
+
+@pytest.mark.data
+def test_lm_eval_and_score_agree_on_every_benchmark(tmp_path: Path) -> None:
+    data = os.environ.get("RINGLITE_DATA")
+    if not data:
+        pytest.skip("RINGLITE_DATA is not set: no benchmark data")
+    benchmarks = available(Path(data))
+    assert len(benchmarks) >= 8
+    ours = scored(benchmarks, data, tmp_path)
+    assert through_lm_eval(benchmarks, data) == ours
+    assert ours == {name: pytest.approx(0.0 if name == "livecodebench" else 1 / 3) for name in benchmarks}
