@@ -10,11 +10,7 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from reference_trainer.model.configuration import BailingMoeConfig
-
-
-def at_least_float32(tensor: Tensor) -> torch.dtype:
-    """float32 for the half precisions, float64 for float64: where the authors' code says float32."""
-    return torch.promote_types(tensor.dtype, torch.float32)
+from reference_trainer.model.layers import at_least_float32
 
 
 @torch.no_grad()

@@ -21,57 +21,9 @@ from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOut
 from transformers.modeling_utils import PreTrainedModel
 from transformers.utils.generic import can_return_tuple
 
-from reference_trainer.model.attention import BailingMoeAttention, at_least_float32, rotary_tables
+from reference_trainer.model.attention import BailingMoeAttention, rotary_tables
 from reference_trainer.model.configuration import BailingMoeConfig
-
-
-class BailingMoeRMSNorm(nn.Module):
-    """x / rms(x), in float32, times a weight."""
-
-    def __init__(self, size: int, eps: float):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(size))
-        self.eps = eps
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Normalises the last dimension."""
-        wide = hidden.to(at_least_float32(hidden))
-        wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
-        return self.weight * wide.to(hidden.dtype)
-
-
-class BailingMoeMLP(nn.Module):
-    """SwiGLU without biases: a dense layer's MLP, or the shared experts as one."""
-
-    def __init__(self, config: BailingMoeConfig, width: int):
-        super().__init__()
-        self.gate_proj = nn.Linear(config.hidden_size, width, bias=False)
-        self.up_proj = nn.Linear(config.hidden_size, width, bias=False)
-        self.down_proj = nn.Linear(width, config.hidden_size, bias=False)
-        self.act_fn = ACT2FN[config.hidden_act]
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """[..., hidden] to [..., hidden]."""
-        output: Tensor = self.down_proj(self.act_fn(self.gate_proj(hidden)) * self.up_proj(hidden))
-        return output
-
-
-class BailingMoeGate(nn.Module):
-    """The router: softmax over all experts in float32, then top-k, renormalised where the config says so."""
-
-    def __init__(self, config: BailingMoeConfig):
-        super().__init__()
-        self.top_k = config.num_experts_per_tok
-        self.renormalise = config.norm_topk_prob and self.top_k > 1
-        self.weight = nn.Parameter(torch.empty(config.num_experts or 0, config.hidden_size))
-
-    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """[tokens, hidden] to the logits [tokens, experts], the chosen experts and their weights [tokens, k]."""
-        logits = F.linear(hidden, self.weight)
-        weights, chosen = logits.softmax(dim=-1, dtype=at_least_float32(logits)).topk(self.top_k, dim=-1)
-        if self.renormalise:
-            weights = weights / weights.sum(dim=-1, keepdim=True)
-        return logits, chosen, weights
+from reference_trainer.model.layers import BailingMoeGate, BailingMoeHead, BailingMoeMLP, BailingMoeRMSNorm
 
 
 @use_experts_implementation
@@ -167,26 +119,6 @@ class BailingMoeDecoderLayer(GradientCheckpointingLayer):
         return hidden + output, weights, logits
 
 
-class BailingMoeHead(nn.Linear):
-    """The output projection; with ``norm_head``, by the weight over its L2 norms along the vocabulary.
-
-    The norms divide the hidden states instead of the weight, which is the same product: no normalised copy of a
-    [vocabulary, hidden] matrix is made, and the weight itself stays untouched.
-    """
-
-    def __init__(self, config: BailingMoeConfig):
-        super().__init__(config.hidden_size, config.vocab_size, bias=False)
-        self.normalise, self.detach_norm = config.norm_head, config.norm_head_detach
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """[batch, tokens, hidden] to logits [batch, tokens, vocabulary]."""
-        if self.normalise:
-            weight = self.weight.detach() if self.detach_norm else self.weight
-            norm = torch.linalg.vector_norm(weight, dim=0, dtype=at_least_float32(weight)) + 1e-7
-            hidden = (hidden / norm).to(hidden.dtype)
-        return super().forward(hidden)
-
-
 class BailingMoePreTrainedModel(PreTrainedModel):
     """Loading, saving and initialisation."""
 
@@ -197,6 +129,8 @@ class BailingMoePreTrainedModel(PreTrainedModel):
     _input_embed_layer = "word_embeddings"
     _no_split_modules: Any = ["BailingMoeDecoderLayer"]  # noqa: RUF012
     _skip_keys_device_placement: Any = ["past_key_values"]  # noqa: RUF012
+    # Old exports carry the rotary buffer, which this model computes from its config.
+    _keys_to_ignore_on_load_unexpected: Any = [r"rotary_emb\.inv_freq"]  # noqa: RUF012
     _supports_flash_attn = True
     _supports_sdpa = True
     _supports_flex_attn = True
@@ -267,25 +201,29 @@ class BailingMoeModel(BailingMoePreTrainedModel):
             position_ids=position_ids,
         )
         rotary = rotary_tables(self.config, position_ids, hidden.dtype)
+        wants_attentions, wants_states, wants_router = _flags(
+            self.config, output_attentions, output_hidden_states, output_router_logits
+        )
         states: list[Any] = []
         attentions: list[Any] = []
         router_logits: list[Any] = []
         for layer in self.layers:
-            states.append(hidden)
+            if wants_states:
+                states.append(hidden)
             hidden, weights, logits = layer(
                 hidden, rotary, mask, past_key_values=past_key_values, position_ids=position_ids, **kwargs
             )
-            attentions.append(weights)
-            if logits is not None:
+            if wants_attentions:
+                attentions.append(weights)
+            if wants_router and logits is not None:
                 router_logits.append(logits)
         hidden = self.norm(hidden)
-        wants = _flags(self.config, output_attentions, output_hidden_states, output_router_logits)
         return MoeModelOutputWithPast(
             last_hidden_state=hidden,
             past_key_values=past_key_values if use_cache else None,
-            hidden_states=(*states, hidden) if wants[1] else None,
-            attentions=tuple(attentions) if wants[0] else None,
-            router_logits=tuple(router_logits) if wants[2] else None,
+            hidden_states=(*states, hidden) if wants_states else None,
+            attentions=tuple(attentions) if wants_attentions else None,
+            router_logits=tuple(router_logits) if wants_router else None,
         )
 
 
