@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from harness.card import Card
 from harness.errors import UsageError, nearest
-from harness.graders import choice
+from harness.graders import choice, olympiad
 from harness.graders.math import MathGrader
 from harness.graders.official import OfficialGrader
 from harness.types import Grade, Problem, Sample
@@ -74,11 +74,12 @@ def make_grader(scorer: str, workers: int | None = None) -> SampleGrader:
 class _Math:
     def __init__(self, scorer: str, workers: int | None) -> None:
         self.scorer = scorer
-        self._grader = MathGrader("strict" if scorer == "strict" else "math-verify", workers)
+        self._grader = MathGrader("strict" if scorer == "strict" else "math-verify", workers, explain=True)
 
     def grade(self, problem: Problem, sample: Sample) -> Grade:
         cut = sample.finish_reason == "length"
-        answer = self._grader.grade(sample.response, problem.gold, truncated=cut)
+        gold = olympiad.golds(problem.gold, problem.metadata)
+        answer = self._grader.grade(sample.response, gold, truncated=cut, **olympiad.terms(problem.metadata))
         return _grade(sample, self.scorer, answer.correct, answer.status, answer.extracted, answer.evidence)
 
     def describe(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from harness.errors import UsageError
+from harness.errors import UsageError, nearest
 from harness.graders import choice
 from harness.graders.math import SCORERS, MathGrader
 
@@ -198,7 +198,7 @@ def grade_answers(
     if output.exists() and source.samefile(output):
         raise UsageError(f"{output} is the input itself; name another output file")
     if scorer not in SCORERS:
-        raise UsageError(f"unknown scorer '{scorer}'; known: {', '.join(SCORERS)}")
+        raise UsageError(f"unknown scorer '{scorer}'{nearest(scorer, SCORERS)}; known: {', '.join(SCORERS)}")
     if not output.parent.is_dir():
         raise UsageError(f"the folder {output.parent} does not exist; make it first")
     with MathGrader("math-verify" if scorer == "math-verify" else "strict", workers) as grader:

@@ -1,8 +1,8 @@
 """Multiple choice: the letter that a response declares, and nothing that merely looks like one.
 
 The order of trust: the last box; else the letter that is declared last ("Answer: C", "the correct option is (B)",
-"选D"); else a last line that is a letter. Articles ("a force"), symbols (``\\Delta E``, ``C_{60}``), words that begin with
-a letter ("Answer: Because"), negated letters ("not A") and lists of letters are no answers.
+"选D"); else a last line that is a letter. Articles ("a force"), symbols (``\\Delta E``, ``C_{60}``), words that begin
+with a letter ("Answer: Because"), negated letters ("not A") and lists of letters are no answers.
 """
 
 import re
@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.graders.choice_letters import Found, box_letter, line_letter, read_letter, simplify
+from harness.graders.choice_phrases import REVERSED, STRONG, WEAK
 from harness.graders.math.boxes import find_boxes
 from harness.graders.math.extraction import is_placeholder, visible
 from harness.types import GradeStatus
@@ -18,47 +19,6 @@ from harness.types import GradeStatus
 LETTERS = "ABCD"
 TAIL_CHARACTERS = 6_000
 _TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
-
-_IS = (
-    r"(?:\s*(?:(?<![a-z])(?:is|are|was|be|being|seems\s+to\s+be|appears\s+to\s+be"
-    r"|(?:would|should|must|can\s+only|has\s+to|will|might|may|could)(?:\s+[a-z]+)?\s+be)(?![a-z])|=|:|-{1,2}>?|–|—|→|⇒|=>))"
-)
-_NOUN = r"(?:answer|ans|option|choice|letter|solution|conclusion|selection|response|pick)"
-_STRONG = re.compile(
-    rf"""
-      (?<![A-Za-z]){_NOUN}(?:\s+(?:choice|option|letter))?(?:\s+(?:to|for|of|in|among|from|that|which|here)\s[^.\n:]{{0,100}}?)?{_IS}+
-    | (?<![A-Za-z])(?:correct|right|best|final|true)\s+(?:one|statement|structure|product|compound|expression|value|match|answer|option|choice){_IS}+
-    | (?<![A-Za-z])(?:answer|ans)\b\s*\n+
-    | (?<![A-Za-z])(?:choose|chose|select|selected|selecting|pick|picked|picking|choosing|go\s+with|going\s+with|settle\s+on|opt\s+for|leads?\s+(?:us\s+)?to)
-        (?=\s*(?:the\s+)?(?:option|choice|answer|letter)?\s*[:(\["']?\s*[A-Z]\b)
-    | (?<![A-Za-z])(?:wait|actually|rather|instead|correction|but)[,:]?\s+(?:no[,:]?\s+)?(?:it(?:'s|\s+is)\s+|make\s+that\s+)?(?=(?:option\s+|choice\s+)?\(?[A-D]\)?\s*[.!\n)]|(?:option\s+|choice\s+)?\(?[A-D]\)?\s*$)
-    | (?:^|\n)\s*\#{{4}}\s*
-    | (?:正确)?(?:答案|选项|选择)(?:应该|应当|应|就|只能)?(?:是|为|选择|选|填|：|:)*[:：]?(?:选项)?
-    | (?:故|应|因此|所以|我|该|可|就)?(?:选择|选)(?:项)?[:：]?
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-_WEAK = re.compile(
-    r"""
-      (?<![A-Za-z])(?:matches|match|corresponds?\s+to|consistent\s+with|agrees?\s+with|closest\s+to|equals|gives|yields|points?\s+to|favou?rs?|supports?)
-        (?:\s+(?:with|to))?\s+(?:the\s+)?(?=(?:answer\s+)?(?:option|choice|answer)\b)
-    | (?<![A-Za-z])(?:therefore|thus|hence|so|consequently)[,:]?\s+(?:it(?:'s|\s+is|\s+must\s+be)\s+)?(?=(?:option\s+|choice\s+|answer\s+)?\(?[A-D]\)?\s*(?:[.!]|\n|$))
-    | (?<![A-Za-z])(?:it(?:'s|\s+is)|must\s+be|that(?:'s|\s+is))\s+(?=(?:option|choice|answer)\s+\(?[A-D]\)?|\(?[A-D]\)?\s*(?:[.!]\s|[.!]?\s*$|\n))
-    | (?:因此|所以|故|∴|⇒|→|=>)\s*[,，:：]?\s*(?=\(?[A-D]\)?\s*(?:[.。!]|\n|$))
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-_REVERSED = re.compile(
-    r"""
-      (?<![A-Za-z0-9_\\^=+/\-'])(?P<option>(?:option|choice|answer|statement)\s+)?(?:\(\s*(?P<p>[A-Za-z])\s*\)|(?P<l>[A-Z]))(?![A-Za-z0-9_^'=+/])
-        (?:\s*[:,.]?\s*\([^()\n]{1,60}\)|\s*,[^,.\n]{1,60},)?\s*
-        (?:is|being|seems|appears|would\s+be|must\s+be|should\s+be|looks)\s+(?:(?:indeed|clearly|therefore|thus|then|definitely|the|most|likely|to\s+be|our|my|only)\s+)*
-        (?P<verdict>(?:not\s+|in)?(?:correct|right|best|true|answer|valid|accurate|one\s+that)
-        (?=\s*(?:(?:final\s+)?(?:answer|option|choice|one|statement|match)\b|[.,;:!\n)]|$|because|since|as\b|here|and\b|by\b|for\b|but\b|while)))
-    | \(?(?P<z>[A-D])\)?\s*(?:选项)?(?:是|为)?(?P<zv>(?:不|错误|不是)?正确(?:答案|选项|的)?)
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +51,7 @@ def _boxed(text: str, letters: str) -> tuple[bool, str | None]:
 
 def _reversed(text: str, letters: str) -> list[tuple[int, str | None]]:
     found: list[tuple[int, str | None]] = []
-    for match in _REVERSED.finditer(text):
+    for match in REVERSED.finditer(text):
         letter = match.group("p") or match.group("l") or match.group("z")
         verdict = (match.group("verdict") or match.group("zv") or "").lower()
         negative = verdict.startswith(("not", "in", "不", "错误"))
@@ -129,13 +89,13 @@ def extract_with_source(response: str, letters: str = LETTERS, *, prefilled: boo
         kind, letter = box_letter(content, letters)
         if kind != "other":
             return letter, "tag"
-    strong = sorted(_declared(tail, letters, _STRONG) + _reversed(tail, letters), key=lambda item: item[0])
+    strong = sorted(_declared(tail, letters, STRONG) + _reversed(tail, letters), key=lambda item: item[0])
     if strong:
         return strong[-1][1], "statement"
     lines = [line for line in tail.strip().splitlines() if line.strip()]
     if lines and (letter := line_letter(lines[-1], letters)) and not _enumerated(lines, letter):
         return letter, "last line"
-    weak = _declared(tail, letters, _WEAK)
+    weak = _declared(tail, letters, WEAK)
     if weak:
         return weak[-1][1], "conclusion"
     if lines and len(text) <= TAIL_CHARACTERS and (letter := line_letter(lines[0], letters)):
@@ -157,7 +117,7 @@ def extract(response: str, letters: str = LETTERS, *, prefilled: bool = False) -
 
 
 def grade(
-    response: str, gold: str, *, truncated: bool = False, letters: str = LETTERS, prefilled: bool = False
+    response: str, gold: object, *, truncated: bool = False, letters: str = LETTERS, prefilled: bool = False
 ) -> Choice:
     """Grades one response against the letter of the right option.
 

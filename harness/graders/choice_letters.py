@@ -7,10 +7,14 @@ from typing import Literal
 _FULL_WIDTH = str.maketrans(
     {chr(0xFF21 + i): chr(65 + i) for i in range(26)}
     | {chr(0xFF41 + i): chr(97 + i) for i in range(26)}
-    | {"（": "(", "）": ")", "【": "[", "】": "]", "「": "(", "」": ")", "：": ":", "．": ".", "，": ",", "“": '"', "”": '"', "’": "'", "‘": "'"}
+    | {"（": "(", "）": ")", "【": "[", "】": "]", "「": "(", "」": ")", "：": ":", "．": ".", "，": ","}
+    | {"“": '"', "”": '"', "’": "'", "‘": "'"}
     | {"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u200b": ""}
 )  # fmt: skip
-_FONT = r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|sf|it|tt|bb|cal|normal)|mbox|hbox|bm|boldsymbol|operatorname|bf|rm|underline|fbox|boxed)"
+_FONT = (
+    r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|sf|it|tt|bb|cal|normal)|mbox|hbox|bm|boldsymbol|operatorname"
+    r"|bf|rm|underline|fbox|boxed)"
+)
 _WRAPPED = re.compile(rf"{_FONT}\s*\{{([^{{}}]*)\}}")
 _MARKS = re.compile(
     r"\*{1,3}|(?<![A-Za-z0-9])_{2}|_{2}(?![A-Za-z0-9])|`+|\$+|\\[()\[\],;! ]|~|</?(?:b|strong|i|em|u|mark)>"
@@ -111,7 +115,7 @@ def box_letter(content: str, letters: str) -> tuple[Literal["letter", "several",
     """Reads the content of a box or tag.
 
     Returns:
-        ("letter", it), ("several", None) for several letters or one that is no option, ("other", None) for anything else.
+        ("letter", it); ("several", None) for several letters or one that is no option; ("other", None) else.
     """
     text = simplify(content).strip().strip(".,;:! \n\"'")
     text = text.replace("{", "(").replace("}", ")") if re.fullmatch(r"\W*[A-Za-z]\W*", text) else text

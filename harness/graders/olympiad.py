@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from harness.errors import UsageError
+from harness.graders.math.answer import Gold
 
 _NAMED_INTERVAL = re.compile(r"^\$?\s*[a-zA-Z]\s*(?=[(\[])")
 
@@ -31,6 +32,8 @@ def terms(metadata: Mapping[str, Any]) -> Terms:
     Raises:
         UsageError: ``error`` is not a number.
     """
+    if "is_multiple_answer" not in metadata:
+        return {"several": False, "tolerance": None}
     error = metadata.get("error")
     try:
         tolerance = float(error) if error not in (None, "", "None") else None
@@ -39,9 +42,9 @@ def terms(metadata: Mapping[str, Any]) -> Terms:
     return {"several": metadata.get("is_multiple_answer") in (True, "True"), "tolerance": tolerance}
 
 
-def golds(final_answer: list[str], metadata: Mapping[str, Any]) -> list[str]:
+def golds(final_answer: Gold, metadata: Mapping[str, Any]) -> Gold:
     """Returns the golds of a row: its texts, and an interval written ``t(0,4]`` also without the name."""
-    found = list(final_answer)
-    if metadata.get("answer_type") == "Interval":
-        found += [_NAMED_INTERVAL.sub("", text).rstrip("$") for text in final_answer if _NAMED_INTERVAL.match(text)]
-    return found
+    if metadata.get("answer_type") != "Interval" or isinstance(final_answer, str):
+        return final_answer
+    named = [text for text in final_answer if _NAMED_INTERVAL.match(text)]
+    return [*final_answer, *(_NAMED_INTERVAL.sub("", text).rstrip("$") for text in named)]

@@ -138,7 +138,7 @@ def _sampled(gold: Expr, answer: Expr) -> bool | None:
     names = sorted({symbol.name for value in (gold, answer) for symbol in value.free_symbols})
     if len(names) > len(_POINTS[0]):
         return None
-    distances = []
+    distances: list[float | None] = []
     for values in _POINTS:
         distance = _agreement(gold, answer, dict(zip(names, values, strict=False)))
         if distance is not None and distance > _APART and len(distances) < _POSITIVE:

@@ -1,8 +1,8 @@
 """From a response to the one answer that it declares, or none.
 
 The text after the last ``</think>`` counts. The last box is the answer; boxes close together are joined when they are
-the parts of one answer. Without a box an explicit statement counts ("The answer is", ``<answer>``, a last line that is a
-result). "Any number in the text" never does.
+the parts of one answer. Without a box an explicit statement counts ("The answer is", ``<answer>``, a last line that is
+a result). "Any number in the text" never does.
 """
 
 import re

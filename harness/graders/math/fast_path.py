@@ -2,12 +2,13 @@
 
 It decides on the gold and the extracted answer only, and only where Math-Verify's verdict is known:
 
-1. Both are integers, or fractions of integers, in one of the plain notations below. Math-Verify's grammar reads each of
-   them as exactly that number (``Integer`` or an unevaluated quotient of two), compares integers exactly and fractions
-   by the value of their difference at 15 digits. The rule therefore decides True for equal values, and False for integers
-   that differ and for fractions that differ by more than 1e-9; anything closer is left to the slow path.
+1. Both are integers, or fractions of integers, in one of the plain notations below. Math-Verify's grammar reads each
+   of them as exactly that number (``Integer`` or an unevaluated quotient of two), compares integers exactly and
+   fractions by the value of their difference at 15 digits. The rule therefore decides True for equal values, and False
+   for integers that differ and for fractions that differ by more than 1e-9; anything closer is left to the slow path.
 2. The strings are equal: Math-Verify parses both to the same object, or fails on both and compares the strings. (A
-   quotient by zero parses to ``zoo``, which equals nothing there, so a string with "/0" or "{0}" is left to the slow path.)
+   quotient by zero parses to ``zoo``, which equals nothing there, so a string with "/0" or "{0}" is left to the slow
+   path.)
 3. They are equal after Math-Verify's own ``normalize_latex``: that is the string it would parse, so rule 2 applies. It
    takes units off, so a gold that ends in words is left to the slow path, which compares units, and so is an answer
    like "5 or more".

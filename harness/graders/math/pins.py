@@ -1,7 +1,8 @@
 """The four packages that a verdict depends on, checked when the grader is imported.
 
 Math-Verify 0.9.0 asks for any ``latex2sympy2_extended`` from 1.11 on and any antlr runtime that has a grammar there.
-The grammars differ: those of antlr 4.9.3 and 4.11 know no percent sign, so ``10\\%`` against ``10`` flips without a word.
+The grammars differ: those of antlr 4.9.3 and 4.11 know no percent sign, so ``10\\%`` against ``10`` flips without a
+word.
 """
 
 from functools import cache

@@ -12,11 +12,16 @@ MAX_ANSWER = 400
 
 _TAG = re.compile(r"<answer>\s*(.*?)\s*</answer>", re.DOTALL | re.IGNORECASE)
 _MARK = r"[*_`\"“”'\s]*"
+_VERB = (
+    r"(?<![A-Za-z])(?:is|are|was|equals|would\ be|must\ be|should\ be|becomes|comes\ out\ to\ be|turns\ out\ to\ be)"
+    r"(?![A-Za-z])"
+)
 _DECLARATION = re.compile(
     rf"""(?:
-        (?<![A-Za-z])(?:answer|ans|solution|result)(?![A-Za-z])(?:\s+(?:to|of|for)\s[^.:\n=]{{0,80}}?)?{_MARK}
-            (?:(?:is|are|was|equals|would\ be|must\ be|should\ be|becomes|comes\ out\ to\ be|turns\ out\ to\ be)(?![A-Za-z]){_MARK}[:：]?|[:：=])
-      | (?:答案|结果|解|最终结果)(?:应该|应|就)?(?:是|为|等于|[:：=])[:：]?
+        (?<![A-Za-z])(?:answer|ans)(?![A-Za-z])(?:\s+(?:to|of|for)\s[^.:\n=]{{0,80}}?)?{_MARK}(?:{_VERB}{_MARK}[:：]?|[:：=])
+      | (?<![A-Za-z])(?:final|correct|required|desired)\s+(?:value|result|solution|number)
+            (?:\s+(?:to|of|for)\s[^.:\n=]{{0,80}}?)?{_MARK}(?:{_VERB}{_MARK}[:：]?|[:：=])
+      | (?:答案|最终结果)(?:应该|应|就)?(?:是|为|等于|[:：=])[:：]?
       | (?:^|\n)\s*\#{{4}}\s
     )""",
     re.IGNORECASE | re.VERBOSE,

@@ -5,8 +5,8 @@ the caller starts this one with ``exec``, and every worker is forked from here, 
 else.
 
 Requests on the control socket (SOCK_SEQPACKET, one message each): ``F`` with a file descriptor forks a worker that
-serves on it and answers with its process id (4 bytes); ``R`` + id reaps that worker, so an id is never reused before its
-owner has done with it. When the control socket closes, all workers are killed and the zygote ends.
+serves on it and answers with its process id (4 bytes); ``R`` + id reaps that worker, so an id is never reused before
+its owner has done with it. When the control socket closes, all workers are killed and the zygote ends.
 """
 
 import contextlib

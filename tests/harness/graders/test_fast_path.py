@@ -64,7 +64,13 @@ def test_never_disagrees_on_numbers(gold: str, answer: str) -> None:
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(INTEGERS, st.integers(2, 30), FRACTIONS)
 def test_never_disagrees_where_the_value_is_the_same(value: int, factor: int, fraction: str) -> None:
-    for answer in (f"{value}", f"\\frac{{{value * factor}}}{{{factor}}}", f" {value} ", f"{{{value}}}", f"\\text{{{value}}}"):
+    for answer in (
+        f"{value}",
+        f"\\frac{{{value * factor}}}{{{factor}}}",
+        f" {value} ",
+        f"{{{value}}}",
+        f"\\text{{{value}}}",
+    ):
         agrees(str(value), answer)
     number = fast_path.exact_number(fraction)
     assert number is not None
@@ -78,7 +84,9 @@ def test_what_is_close_is_left_to_the_slow_path() -> None:
     assert fast_path.decide("x+1", "1+x") is None
 
 
-@pytest.mark.parametrize("text", ["٥", "５", "5²", "1,23", "1,2345", "5.", "5.0", "1/0", "\\frac{1}{0}", "", "--5", "1e3"])
+@pytest.mark.parametrize(
+    "text", ["٥", "５", "5²", "1,23", "1,2345", "5.", "5.0", "1/0", "\\frac{1}{0}", "", "--5", "1e3"]
+)
 def test_what_is_no_plain_number(text: str) -> None:
     assert fast_path.exact_number(text) is None
 
