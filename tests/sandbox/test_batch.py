@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from sandbox import Sandbox
@@ -217,8 +218,12 @@ def test_a_killed_batch_resumes_and_nothing_stored_is_judged_twice(tmp_path: Pat
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)
+        workers = psutil.Process(process.pid).children(recursive=True)
+        assert workers
         process.send_signal(signal.SIGKILL)
         process.wait()
+        _, alive = psutil.wait_procs(workers, timeout=20)
+        assert not alive
         whole = out.read_bytes()[: out.read_bytes().rfind(b"\n") + 1]
         assert whole.startswith(stored)
         assert whole.count(b"\n") < 60

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from benchmarks.perf.sandbox_soak import soak
@@ -283,6 +284,17 @@ def test_sigterm_finishes_what_was_accepted() -> None:
     answers = asyncio.run(stop_in_the_middle())
     assert [answer.json()["stdout"] for answer in answers] == ["0\n", "1\n", "2\n", "3\n"]
     assert service.stop() == 0
+
+
+def test_sigkill_leaves_no_process_behind() -> None:
+    service = Service("--workers", "2")
+    assert service.execute({"code": "print(1)"}).status_code == 200
+    workers = psutil.Process(service.process.pid).children(recursive=True)
+    assert workers
+    service.process.kill()
+    service.process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
 
 
 def test_sixty_four_clients_for_a_few_seconds() -> None:
