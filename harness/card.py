@@ -187,9 +187,13 @@ class Card(_Part):
     notes: tuple[str, ...] = ()
 
     def messages(self, problem: Problem, style: PromptStyle | None = None) -> tuple[Message, ...]:
-        """What is sent for a problem: system message (if any) and prompt, or in completion style the bare prefix."""
+        """What is sent for a problem: system message (if any) and prompt, or in completion style the bare prefix.
+
+        White space at the end of the prefix goes: most vocabularies have one token for a line end with its
+        indentation, which a prompt that ends in the line end keeps a model from using.
+        """
         if (style or self.prompt.style) == "completion":
-            return ({"role": "user", "content": problem.prefix or problem.prompt},)
+            return ({"role": "user", "content": (problem.prefix or problem.prompt).rstrip()},)
         system = ({"role": "system", "content": self.prompt.system},) if self.prompt.system else ()
         return (*system, {"role": "user", "content": problem.prompt})
 

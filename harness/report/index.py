@@ -50,10 +50,12 @@ def write_texts(folder: Path, rows: Sequence[Row], writer: ChunkWriter) -> list[
     numbers = [{problem.id: i for i, problem in enumerate(row.score.per_problem)} for row in rows]
     for sample in read_samples(folder):
         place = places.get(sample.task)
-        if place is None:
+        problem = None if place is None else numbers[place].get(sample.problem_id)
+        # A folder keeps what a larger n or limit has left in it; the report shows what was asked last.
+        if place is None or problem is None or sample.index >= rows[place].entry["extent"]["n"]:
             continue
         tallies[place].add_sample(sample)
-        index, problem = indices[place], numbers[place][sample.problem_id]
+        index = indices[place]
         slots[place][problem, sample.index] = len(index.problem)
         index.problem.append(problem)
         index.number.append(sample.index)
