@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "benchmarks": ("harness.cli.benchmarks", "app", "List the benchmarks and whether their data can be reached."),
     "data": ("harness.cli.data", "app", "Pin, check and fetch the rows that scores rest on."),
     "plan": ("harness.cli.plan", "app", "Before a run: what it costs, what it can decide, when it may stop."),
+    "verify": ("harness.cli.verify", "app", "Check that a run folder is whole and shows what it claims."),
     "audit": ("harness.cli.audit", "app", "Check a table of published numbers for granularity, averages, bold marks."),
     "report": ("harness.cli.report", "app", "Render the table and the HTML page of a run folder again."),
     "codeforces": ("harness.cli.codeforces", "app", "Rate submissions against real contest standings."),

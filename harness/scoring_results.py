@@ -66,6 +66,7 @@ class Results:
 
     folder: Path
     manifest: Mapping[str, Any]
+    against: str  # as it was asked for
     target: Target
     accept: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -105,7 +106,7 @@ def evaluate(folder: Path, against: str = DEFAULT_TARGET, accept: Sequence[str] 
     verdicts = [row.verdict for row in rows if row.verdict]
     known = {*FIELDS, *GUARDS, *(name for row in rows for name in row.protocol)}
     check_accept(accept, known)
-    return Results(folder, manifest, target, tuple(accept), rows, summarise(verdicts))
+    return Results(folder, manifest, against, target, tuple(accept), rows, summarise(verdicts))
 
 
 def _extent(
@@ -182,7 +183,7 @@ def results_json(results: Results) -> dict[str, Any]:
         "model": manifest.get("model"),
         "engine": manifest.get("engine"),
         "seed": manifest.get("seed"),
-        "against": {"name": results.target.name, "title": results.target.title},
+        "against": {"name": results.against, "title": results.target.title},
         "accepted": list(results.accept),
         "summary": {"line": results.summary.line, "outcome": results.summary.outcome},
         "benchmarks": [_row_json(row) for row in results.rows],
