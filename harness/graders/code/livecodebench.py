@@ -3,7 +3,8 @@
 Semantics of lcb_runner/evaluation/testing_util.py of LiveCodeBench @ 28fef95: 6 s a test; outputs compared line by
 line, exactly or as decimals; results by ``==`` after a tuple became a list; the same modules imported beforehand.
 Different on purpose: every test runs in a process of its own with a real standard input, so that threads, buffers and
-``sys.exit`` behave as they do for a contestant, and each call gets a fresh ``Solution``.
+``sys.exit`` behave as they do for a contestant; each call gets a fresh ``Solution``; a tuple counts as a list inside a
+result too (upstream: only as the whole result).
 """
 
 import json
