@@ -68,10 +68,13 @@ class SlotCache(Cache):
         """
         self.width = int(self.lengths.max()) + 1
         self.reserve(self.width)
-        self._rows = torch.arange(len(self.lengths), device=device)
-        self._places = self.lengths.to(device)
-        mask = torch.arange(self.width, device=device)[None] <= self._places[:, None]
-        return self._places[:, None], mask[:, None, None, :]
+        places = self.lengths.to(device)
+        groups = next(tensor.shape[1] for tensor in self.keys if tensor is not None)
+        heads = torch.arange(len(places) * groups, device=device).view(-1, groups)
+        # Numbers of the new tokens' places, once for all layers: copying rows by number beats indexing by three.
+        self._new = (heads * self.capacity + places[:, None]).flatten()
+        mask = torch.arange(self.width, device=device)[None] <= places[:, None]
+        return places[:, None], mask[:, None, None, :]
 
     def end_step(self) -> None:
         """Counts the tokens that the step wrote."""
@@ -84,8 +87,8 @@ class SlotCache(Cache):
         key, value = self.keys[layer_idx], self.values[layer_idx]
         assert key is not None
         assert value is not None
-        key[self._rows, :, self._places] = key_states[:, :, 0]
-        value[self._rows, :, self._places] = value_states[:, :, 0]
+        for store, new in ((key, key_states), (value, value_states)):
+            store.view(-1, store.shape[3]).index_copy_(0, self._new, new.reshape(-1, store.shape[3]))
         return key[:, :, : self.width], value[:, :, : self.width]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
