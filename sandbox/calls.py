@@ -113,7 +113,6 @@ _UNLOADED = "while loading: "
 
 def _pack(job: SandboxJob, program: Program, cases: _Cases) -> int:
     source = (program.python or "").encode("utf-8", "surrogatepass")
-    files = {**job_files(job), "main.py": source}
     header = {
         "env": dict(program.command.env),
         "args": job.options.args,
@@ -126,7 +125,7 @@ def _pack(job: SandboxJob, program: Program, cases: _Cases) -> int:
         "compare": cases.compare,
         "cases": cases.arguments,
     }
-    return pack(header, files)
+    return pack(header, {**job_files(job), "main.py": source})
 
 
 def _process(

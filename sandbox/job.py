@@ -122,6 +122,10 @@ class Options(_Model):
     stop_at_first_failure: bool = False
 
 
+# Frozen, so one will do for all jobs; pydantic copies a plain default deeply for each.
+_DEFAULT_LIMITS, _DEFAULT_OPTIONS = Limits(), Options()
+
+
 class Job(_Model):
     """One program and what to do with it. ``tests`` in a batch line of mode ``judge`` is a bare list of cases."""
 
@@ -130,9 +134,9 @@ class Job(_Model):
     mode: Mode = "run"
     code: str
     tests: JudgeTests | CallTests | UnitTests | None = None
-    limits: Limits = Limits()
+    limits: Limits = Field(default_factory=lambda: _DEFAULT_LIMITS)
     compile_limits: Limits | None = None
-    options: Options = Options()
+    options: Options = Field(default_factory=lambda: _DEFAULT_OPTIONS)
 
     @model_validator(mode="before")
     @classmethod

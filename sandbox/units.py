@@ -71,11 +71,10 @@ def _examine(
 
 
 def _pack_candidate(job: SandboxJob, tests: UnitTests) -> int:
-    path = tests.module.replace(".", "/") + ".py"
     source = job.code.encode("utf-8", "surrogatepass")
-    files = {**job_files(job), path: source}
-    header = {"env": {}, "args": job.options.args, "module": tests.module}
-    return pack({**header, "source": source}, files)
+    header = {"env": {}, "args": job.options.args, "module": tests.module, "entry_point": tests.entry_point}
+    path = tests.module.replace(".", "/") + ".py"
+    return pack({**header, "source": source}, {**job_files(job), path: source})
 
 
 def _pack_tests(tests: UnitTests) -> int:
@@ -88,7 +87,7 @@ def _pack_tests(tests: UnitTests) -> int:
         "entry_point": tests.entry_point,
         "source": source,
     }
-    return pack(header, {"test_candidate.py": source})
+    return pack(header, {})
 
 
 def _result(

@@ -35,6 +35,7 @@ def main(header: dict[str, Any], channel: int) -> int:
 
     builtins.input = ask_tests
     with contextlib.suppress(rpc.Gone):
+        peer.hello([server.names(), module.__dict__.get(header["entry_point"])])
         peer.loop()
     return program.finish(0)
 
@@ -82,7 +83,8 @@ class _Server(rpc.Hooks):
         """One request of the tests."""
         return getattr(self, f"_do_{operation}")(*arguments)
 
-    def _do_names(self) -> list[str]:
+    def names(self) -> list[str]:
+        """What the module defines."""
         return [name for name in vars(self._module) if not name.startswith("__")]
 
     def _do_get(self, owner: Any, name: str) -> Any:

@@ -36,6 +36,14 @@ class Peer:
         self._send(wire.encode([0, operation, list(arguments)], self.hooks.pack))
         return self._until_answer()
 
+    def hello(self, value: Any) -> None:
+        """Says something unasked; the other side waits for it with ``heard``."""
+        self._send(wire.encode([1, value], self.hooks.pack))
+
+    def heard(self) -> Any:
+        """What the other side said with ``hello``."""
+        return self._until_answer()
+
     def _until_answer(self) -> Any:
         while True:
             kind, *rest = self._receive()

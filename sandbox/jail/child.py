@@ -3,6 +3,7 @@
 import marshal
 import os
 import resource
+import signal
 from typing import Any, NoReturn
 
 from sandbox.guest import calls, module, program, tests
@@ -41,6 +42,8 @@ def start(order: dict[str, Any], fds: list[int], trouble: int, single_uid: bool,
             os.write(trouble, f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:4000])
             os._exit(1)
         os.close(trouble)
+        if guest:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         code = guest(header, _FIRST_CHANNEL) if guest else _execute(header)
     except BaseException as error:  # noqa: BLE001 - as above
         os.write(2, f"{type(error).__name__}: {error}\n".encode("utf-8", "replace"))
@@ -111,8 +114,6 @@ def _write_files(files: list[tuple[str, bytes, bool]]) -> None:
 
 
 def _execute(header: dict[str, Any]) -> int:
-    import signal
-
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     try:

@@ -28,7 +28,7 @@ _SYS_CAPSET = {"x86_64": 126, "aarch64": 91}
 _SYS_MOUNT_SETATTR = 442
 
 _libc = ctypes.CDLL(None, use_errno=True)
-raw_prctl = _libc.prctl
+raw_prctl = ctypes.CDLL(None).prctl  # without errno, whose bookkeeping costs each job a few pages
 _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
 

@@ -24,10 +24,11 @@ class Watch:
         self._driver = driver
         self._control = control
         self._cpus = os.cpu_count() or 1
-        self._base = self._own_rss()
-
-    def _own_rss(self) -> int:
-        return self.meter.current() if self.meter else 0
+        self._oom = meter.oom_kills() if meter else 0
+        self._base = meter.current() if meter else 0
+        self._poll = select.poll()
+        self._poll.register(control.fileno(), select.POLLIN)
+        self._poll.register(driver, select.POLLIN)
 
     def baseline(self) -> int:
         """Bytes that the warm interpreter itself holds."""
@@ -42,8 +43,9 @@ class Watch:
         if self.meter:
             # The job may use its whole limit, beside what the interpreter holds already.
             self.meter.set_limits(order["memory"] + self._base, order["processes"] + 1)
-            self._oom = self.meter.oom_kills()
         self._restart()
+        first = min(order["cpu"] / self._cpus, order["wall"], _IDLE)
+        self._first_look = max(first if self.meter else min(first, _SAMPLE), 0.002) * 1000
 
     def _restart(self) -> None:
         self._start = time.monotonic()
@@ -144,40 +146,39 @@ class Watch:
         return ""
 
     def wait(self, pid: int, outputs: list[int]) -> dict[str, Any]:
-        """Waits for the end of the job, or ends it; afterwards none of its processes is left."""
+        """Waits for the end of the job, or ends it; afterwards none of its processes is left.
+
+        Little is touched before the first look: each page written while the job runs is a page copied.
+        """
         self._main = pid
         pidfd = os.pidfd_open(pid)
-        poll = select.poll()
-        for fd in (pidfd, self._control.fileno(), self._driver):
-            poll.register(fd, select.POLLIN)
+        self._poll.register(pidfd, select.POLLIN)
+        events = self._poll.poll(self._first_look)
         over = ""
         while True:
-            events = dict(poll.poll(self._patience() * 1000))
-            if self._driver in events:
+            ready = [fd for fd, _ in events]
+            if self._driver in ready:
                 os._exit(0)
-            if self._control.fileno() in events and not self._obey():
+            if self._control.fileno() in ready and not self._obey():
                 over = "stopped"
-            if pidfd in events or over:
+            if pidfd in ready or over:
                 break
             over = self._over(outputs)
             if over:
                 break
             self._reap(os.WNOHANG)
+            events = self._poll.poll(self._patience() * 1000)
+        self._poll.unregister(pidfd)
         os.close(pidfd)
         self._end()
         return self._report(over, outputs)
 
     def _patience(self) -> float:
         order = self._order
-        left = min(order["cpu"] / self._cpus, self._wall_until - time.monotonic(), _IDLE)
-        if self._start_looks():
-            left = min((order["cpu"] - self._cpu()) / self._cpus, left)
+        left = min((order["cpu"] - self._cpu()) / self._cpus, self._wall_until - time.monotonic(), _IDLE)
         if not self.meter:
             left = min(left, _SAMPLE)
         return max(left, 0.002)
-
-    def _start_looks(self) -> bool:
-        return time.monotonic() - self._start > 0.05
 
     def _obey(self) -> bool:
         """Handles a message of the driver in the middle of a job: ``mark`` ends a case and starts the meters afresh."""
@@ -220,7 +221,11 @@ class Watch:
         figures = self._figures()
         if not self.meter:
             figures["cpu"] = self._reaped_cpu - self._cpu_start
-        killed_for_memory = self.meter.oom_kills() > self._oom if self.meter else self._rss_peak > self._order["memory"]
+        if self.meter:
+            kills, self._oom = self._oom, self.meter.oom_kills()
+            killed_for_memory = self._oom > kills
+        else:
+            killed_for_memory = self._rss_peak > self._order["memory"]
         if killed_for_memory:
             over = "memory"
         elif over in ("", "memory") and any(os.fstat(fd).st_size > self._order["output"] for fd in outputs):

@@ -55,6 +55,7 @@ def run(config: dict[str, Any], control: _socket.socket, driver: int, meter: Any
             os.fstat(fd)
         except OSError:
             os.dup2(0, fd)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # process 1 cannot be signalled from inside by what it does not handle
     sc.set_thread_stack(_THREAD_STACK)
     child.fix_limits()
     _forget_ourselves()
