@@ -63,8 +63,8 @@ class FieldComparison:
 
     def __str__(self) -> str:
         if self.state == "not recorded":
-            return f"{self.field} not recorded for these samples, {show(self.theirs)} there"
-        return f"{self.field} {show(self.ours)} here, {show(self.theirs)} there"
+            return f"{self.field} not recorded for these samples, {brief(self.theirs)} there"
+        return f"{self.field} {brief(self.ours)} here, {brief(self.theirs)} there"
 
 
 def run_protocol(manifest: Mapping[str, Any], task: str, scorer: str) -> dict[str, Any]:
@@ -170,6 +170,12 @@ def show(value: Any, most: int = 60) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     text = " ".join(text.split())
     return text if len(text) <= most else f"{text[: most - 1]}\u2026"
+
+
+def brief(value: Any) -> str:
+    """A value as a sentence takes it: hashes by their first digits, texts by their first words."""
+    text = show(value, 40)
+    return f"{text.removeprefix('sha256:')[:8]}…" if text.startswith("sha256:") else text
 
 
 def _comparison(name: str, ours: Any, theirs: Any, state: State, accepted: set[str]) -> FieldComparison:

@@ -1,5 +1,6 @@
 """``ringlite report``: what a run came to, again, in any of the forms that people read."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -8,12 +9,13 @@ from rich.console import Console
 
 from harness.errors import UsageError, nearest
 from harness.published import DEFAULT_TARGET
-from harness.report.comparison import COMPARISON, comparisons, labels, render_comparison
+from harness.report.comparison import COMPARISON, comparison_json, comparisons, labels, render_comparison
 from harness.report.markdown import markdown
 from harness.report.model_index import model_index
 from harness.report.page import render_html
 from harness.report.terminal import print_table
 from harness.scoring_results import Results, dumps, evaluate, write_results
+from harness.types import SCHEMA_VERSION
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -61,16 +63,24 @@ def _compare(results: list[Results], output: str, out: Path | None, accepted: tu
     if output == "md":
         typer.echo("\n".join(markdown(run) for run in results).rstrip())
         return
+    names, pairs = labels(results), comparisons(results, accepted)
+    if output == "json":
+        found = [
+            comparison_json(item, name, names[0])
+            for name, group in zip(names[1:], pairs, strict=True)
+            for item in group
+        ]
+        typer.echo(json.dumps({"schema_version": SCHEMA_VERSION, "base": names[0], "comparisons": found}, indent=2))
+        return
     if output != "html":
-        raise UsageError(f"--format {output} takes one run; a comparison is html or md")
+        raise UsageError(f"--format {output} takes one run; a comparison is html, md or json")
     path = out or results[0].folder / COMPARISON
     if path.is_dir():
         path = path / COMPARISON
     if not path.parent.is_dir():
         raise UsageError(f"--out {path}: there is no folder {path.parent}")
     render_comparison(results, path, accepted)
-    names = labels(results)
-    for name, found in zip(names[1:], comparisons(results, accepted), strict=True):
-        for item in found:
+    for name, group in zip(names[1:], pairs, strict=True):
+        for item in group:
             typer.echo(f"{name} against {names[0]}, {item.title}: {item.outcome}: {item.reason}")
     typer.echo(f"comparison: {path}")

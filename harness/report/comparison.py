@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from harness.report.benchmark import protocol_table
 from harness.report.markup import badge, interval_text, legend, table
@@ -35,6 +36,31 @@ def comparisons(runs: Sequence[Results], accept: Iterable[str] = ()) -> list[lis
         [compare(base[row.score.benchmark], row, accepted) for row in run.rows if row.score.benchmark in base]
         for run in runs[1:]
     ]
+
+
+def comparison_json(found: RunComparison, name: str, base: str) -> dict[str, Any]:
+    """One comparison for machines, in points; null where a figure is undefined."""
+    pair, test = found.pair, found.test
+    figures = {
+        "difference": found.difference,
+        "se_samp": 100 * pair.se_samp if pair else math.nan,
+        "se_paired": 100 * pair.se if pair else math.nan,
+        "p_paired": pair.p_value if pair else math.nan,
+        "interval_low": test.interval.low if test else math.nan,
+        "interval_high": test.interval.high if test else math.nan,
+    }
+    return {
+        "run": name,
+        "base": base,
+        "benchmark": found.benchmark,
+        "outcome": found.outcome,
+        "reason": found.reason,
+        "problems": found.problems,
+        "margin": found.margin,
+        **{key: None if math.isnan(value) else value for key, value in figures.items()},
+        "differences": [item.field for item in found.protocol if item.state == "differs"],
+        "guards": [guard.name for guard in found.guards],
+    }
 
 
 def render_comparison(runs: Sequence[Results], path: Path, accept: Iterable[str] = ()) -> Path:

@@ -115,11 +115,12 @@ def asset(name: str) -> str:
 def _facts(results: Results) -> str:
     manifest = results.manifest
     engine = manifest.get("engine", {})
+    tokens = sum(row.score.tokens.total for row in results.rows)
     facts = [
         ("engine", " ".join(str(engine[name]) for name in ("name", "version", "dtype") if engine.get(name))),
         ("seed", manifest.get("seed")),
         ("samples", number(sum(row.score.samples for row in results.rows))),
-        ("tokens generated", number(sum(row.score.tokens.total for row in results.rows))),
+        ("tokens generated", f"{tokens:,}" if tokens else ""),
         ("started", str(manifest.get("created", "")).replace("T", " ").removesuffix("+00:00")),
         ("accepted exceptions", ", ".join(results.accept)),
     ]

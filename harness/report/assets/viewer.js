@@ -189,7 +189,7 @@ const counts = () => {
   $("one-problem").hidden = state.problem === null;
   $("one-problem").textContent = state.problem === null ? "" : `problem ${visible(data.ids[state.problem])} ✕`;
   const files = new Set(data.chunk).size;
-  $("deep").textContent = RINGLITE.files ? `search in texts (${files} files)` : "search in texts";
+  $("deep").textContent = RINGLITE.files ? `search in texts (${files} ${files === 1 ? "file" : "files"})` : "search in texts";
   $("deep").disabled = !state.query || data.hidden;
 };
 const update = () => { search(); counts(); drawList(); drawDetail(); };

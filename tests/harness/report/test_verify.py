@@ -66,6 +66,8 @@ def test_report_compares_runs(make_run, ringlite, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "not comparable: the protocol differs: chat_template bb11 here, aa00 there" in done.stdout
     assert out.exists()
+    machine = json.loads(ringlite("report", one, two, "--format", "json").stdout)["comparisons"][0]
+    assert (machine["outcome"], machine["differences"]) == ("not comparable", ["chat_template"])
     accepted = ringlite("report", one, two, "--out", out, "--accept", "chat_template")
     assert "not comparable" not in accepted.stdout
 
