@@ -3,6 +3,7 @@
 import re
 
 from harness.graders.math.boxes import close_brace
+from harness.graders.math.notations import rewrite
 
 _CHARACTERS = str.maketrans(
     {
@@ -36,7 +37,7 @@ _THIN_IN_NUMBER = re.compile(r"(?<=[0-9])(?:\\[,!;: ]|~|\{\s*,\s*\}|\{\\,\})+(?=
 _COMMA_THIN = re.compile(r"(?<=[0-9]),(?:\s|\\,)*\\!\s*(?=[0-9]{3})")
 _SPACES = re.compile(r"\\(?:[,;:!> ]|q?quad(?![a-zA-Z])|hspace\*?\{[^{}]*\}|hfill(?![a-zA-Z]))|~|&nbsp;|[\s]+|\\$")
 _FRACTIONS = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
-_BARE_FRACTION = re.compile(r"\\frac\s*(?:([0-9a-zA-Z])|(\{))")
+_COMMAND = re.compile(r"(\\(?!frac|sqrt|text|math)[a-zA-Z]+) ?")
 _WRAPPER = re.compile(
     r"^(\\(?:text(?:bf|it|rm|normal|sf|tt)?|math(?:rm|bf|it|sf|tt|normal)|mbox|hbox|bm|boldsymbol|operatorname\*?|emph|underline"
     r"|ensuremath|fbox|boxed)\s*)?\{"
@@ -83,6 +84,9 @@ def _brace_fractions(text: str) -> str:
             elif cursor < len(text) and (text[cursor].isascii() and text[cursor].isalnum()):
                 text = text[:cursor] + "{" + text[cursor] + "}" + text[cursor + 1 :]
                 cursor += 3
+            elif (name := _COMMAND.match(text, cursor)) is not None:
+                text = text[:cursor] + "{" + name.group(1) + "}" + text[name.end() :]
+                cursor += len(name.group(1)) + 2
             else:
                 break
     return text
@@ -109,7 +113,7 @@ def clean(text: str) -> str:
     text = text.replace("\\$", "\x00") if "\\$" in text else text
     text = _DOLLARS.sub(" ", text)
     text = _MATH_MARKS.sub(" ", text).replace("\x00", "\\$")
-    text = _CONSTANT.sub(r" \1 ", _COLOURS.sub(" ", _SIZES.sub("", text)))
+    text = rewrite(_CONSTANT.sub(r" \1 ", _COLOURS.sub(" ", _SIZES.sub("", text))))
     text = _COMMA_THIN.sub("", text)
     text = _THIN_IN_NUMBER.sub("", text)
     if "matrix" not in text and "\\\\" in text:

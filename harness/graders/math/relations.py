@@ -55,7 +55,7 @@ def is_qualified(text: str) -> bool:
 
 
 def side_chain(text: str) -> list[str]:
-    """Splits ``a = b = c`` into its sides; an approximation after the last side is left off.
+    """Splits ``a = b = c`` into its sides.
 
     Words before a value (``\\text{Area: } 5``) are left off, too.
     """
@@ -64,12 +64,12 @@ def side_chain(text: str) -> list[str]:
         text = text[words.end() :]
     if "\\begin" in text or is_inequality(text):
         return [text]
-    parts = [part.strip() for part in _APPROX.split(text) if part.strip()]
-    text = parts[0] if parts else text
-    sides = [side.strip() for side in _EQUALS.split(text) if side.strip()]
-    if len(sides) == 1 and len(parts) > 1 and not bare_value(sides[0]):
-        return [sides[0], parts[1]]
-    return sides or [text]
+    return [side.strip() for side in _EQUALS.split(_APPROX.sub("=", text)) if side.strip()] or [text]
+
+
+def approximations(text: str) -> list[str]:
+    """Splits ``2\\sqrt{2} \\approx 2.83`` into what it says exactly and what it says roughly."""
+    return [part.strip() for part in _APPROX.split(text) if part.strip()] or [text]
 
 
 def is_inequality(text: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from harness.graders.math.forms import clean, unwrap
 from harness.graders.math.literals import Literal, read_literal, same_number
 from harness.graders.math.relations import (
+    approximations,
     bare_value,
     is_inequality,
     is_qualified,
@@ -126,8 +127,7 @@ class Strict:
 
     def _single_against_parts(self, gold_text: str, gold: str, answer: Parts, answer_text: str) -> bool:
         if answer.shape == "list" and all(is_inequality(item) for item in answer.items) and self._on("forms"):
-            either = re.search(r"(?<![a-zA-Z])and(?![a-zA-Z])|\\(?:land|wedge|cap)", answer_text) is None
-            return self.relation_sets(gold, list(answer.items), either)
+            return self.relation_sets(gold, list(answer.items), _joined_by_or(answer_text))
         if "\\cup" in gold and all(_INTERVAL.fullmatch(item) for item in answer.items):
             return self.expressions(gold, " \\cup ".join(answer.items))
         if answer.shape == "tuple":
@@ -137,8 +137,10 @@ class Strict:
         return self.expressions(gold, answer_text)
 
     def _parts_against_single(self, gold_text: str, gold: Parts, answer: str) -> bool:
-        if gold.shape == "tuple" or all(is_inequality(item) for item in gold.items):
+        if gold.shape == "tuple":
             return self.expressions(gold_text, answer)
+        if all(is_inequality(item) for item in gold.items) and self._on("forms"):
+            return self.relation_sets(answer, list(gold.items), _joined_by_or(gold_text))
         # "x = 2, x = 2": several spellings of one value.
         return bool(gold.items) and all(self.atom(item, answer) for item in gold.items)
 
@@ -180,6 +182,9 @@ class Strict:
             if other is not None or clock.half:
                 self.used.add("times")
                 return other is not None and clock.same(other)
+        readings = approximations(answer)
+        if len(readings) > 1 and self._on("forms"):
+            return any(self.atom(gold, reading) for reading in readings)
         ratio, other_ratio = ratio_terms(gold), ratio_terms(answer)
         if ratio is not None and other_ratio is not None and self._on("structure"):
             return proportional(ratio, other_ratio)
@@ -213,7 +218,8 @@ class Strict:
                     self.used.add("relations")
                     return gold, ""
         if len(gold_chain) == 1:
-            return gold, answer_chain[-1]
+            turned = len(answer_chain) == 2 and is_name(answer_chain[1]) and not is_name(answer_chain[0])
+            return gold, answer_chain[0 if turned and not is_name(gold) else -1]
         if len(answer_chain) == 1 and is_name(gold_chain[0]):
             return gold_chain[-1], answer_chain[-1]
         if (
@@ -236,6 +242,11 @@ _INTERVAL = re.compile(r"[(\[][^()\[\]]*,[^()\[\]]*[)\]]")
 def is_name(text: str) -> bool:
     """Whether the left side of an equation only names the value: ``x``, ``f(x)``, ``\\angle ABC``."""
     return _NAME.fullmatch(text.strip()) is not None
+
+
+def _joined_by_or(text: str) -> bool:
+    """Whether inequalities are alternatives: anything but "and" between them."""
+    return re.search(r"(?<![a-zA-Z])and(?![a-zA-Z])|\\(?:land|wedge|cap)", text) is None
 
 
 def _labelled(items: tuple[str, ...]) -> bool:

@@ -3,10 +3,13 @@
 import re
 from dataclasses import dataclass
 
+from harness.graders.math.forms import unwrap
+
 _WRAPPERS = re.compile(
     r"\\(?:text\w*|math(?:rm|bf|it|sf)|mbox|hbox|operatorname|textbf|quad|,|;)\s*|[{}$~*`]|\\(?=\s|$)"
 )
 _WORD = re.compile(r"[A-Za-zÀ-ÿ][A-Za-zÀ-ÿ .,'’\-]*")
+_PHRASE = re.compile(r"[A-Za-zÀ-ÿ]{2,}[A-Za-zÀ-ÿ0-9 .,:'’\-]*")
 _IN_TEXT = re.compile(r"\\(?:text\w*|mbox|hbox|mathrm|mathbf|textbf|operatorname)\s*\{")
 _LETTER = re.compile(r"\(?\s*([A-Za-z])\s*\)?\.?")
 _LETTER_AND_MORE = re.compile(r"\(?\s*([A-Z])\s*[).:]\s*\S.*", re.DOTALL)
@@ -28,6 +31,8 @@ def word_of(raw: str, cleaned: str) -> str | None:
     text = plain(cleaned)
     marked = _IN_TEXT.search(raw) is not None
     if marked and _LETTER.fullmatch(text):
+        return text
+    if marked and _PHRASE.fullmatch(text) and unwrap(raw.strip().strip("$")) != raw.strip().strip("$"):
         return text
     if _WORD.fullmatch(text) is None or _FUNCTIONS.match(text):
         return None
