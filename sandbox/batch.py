@@ -119,6 +119,20 @@ def _refusal(line: Line, name: str, reason: str) -> Result:
     return Result(id=name, verdict="refused", message=f"line {line.number}: {reason}", input_sha256=line.sha256)
 
 
+def execute_safely(executor: Executor, job: Job) -> Result:
+    """Runs one job; a fault of ours in it is an ``internal_error`` of this job alone.
+
+    Raises:
+        SandboxError: The job is malformed, or no job can be run any more.
+    """
+    try:
+        return executor.execute(job)
+    except SandboxError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not take the other jobs with it
+        return Result(id=job.id, verdict="internal_error", message=f"{type(error).__name__}: {error}")
+
+
 def run_batch(
     source: BinaryIO,
     target: Path,
@@ -190,7 +204,7 @@ def _judged(lines: Iterator[Line], executor: Executor, workers: int) -> Iterator
         if isinstance(job, Result):
             return job
         try:
-            result = executor.execute(job)
+            result = execute_safely(executor, job)
         except InvalidJob as error:
             return _refusal(line, job.id, str(error))
         return result.model_copy(update={"id": job.id, "input_sha256": line.sha256})

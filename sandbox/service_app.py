@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox import Sandbox
-from sandbox.batch import Line, read_job, read_lines
+from sandbox.batch import Line, execute_safely, read_job, read_lines
 from sandbox.batch_store import dump_line
 from sandbox.errors import InvalidJob, SandboxError
 from sandbox.job import Job, Result, parse_job
@@ -93,7 +93,7 @@ class _Service:
             return dump_line(Result(id=job.id, verdict="refused", message=f"line {line.number}: {error}"))
 
     def _judge(self, job: Job) -> bytes:
-        result = self.sandbox.execute(job)
+        result = execute_safely(self.sandbox, job)
         self.metrics.count(job, result)
         return dump_line(result)
 

@@ -19,6 +19,8 @@ from sandbox.languages.host import cache_folder, encode_text, find_tool, loader_
 
 _FLAGS = ("-O2", "-DONLINE_JUDGE", "-pipe", "-fdiagnostics-color=never", "-fmax-errors=20")
 _HEADER = "bits/stdc++.h"
+_LINK = ("-s",)
+_LIBRARIES = ("libstdc++.so.6", "libm.so.6", "libgcc_s.so.1", "libc.so.6", "libpthread.so.0", "libatomic.so.1")
 _HEADER_LIMITS = Limits(time_s=60.0, memory_mb=2048, processes=64, output_kb=64, file_kb=512 << 10)
 _MESSAGE_CHARS = 8000
 
@@ -26,8 +28,7 @@ _MESSAGE_CHARS = 8000
 class Cpp(Language):
     """``std``: GNU dialect of the standard named in the job, as the programming contests use it.
 
-    Programs are linked statically where the host has the static libraries: they start in half the time and need no file
-    of the host. Programs that begin with ``#include <bits/stdc++.h>`` use a header that is compiled once per standard.
+    Programs that begin with ``#include <bits/stdc++.h>`` use a header that is compiled once per standard.
     """
 
     name = "cpp"
@@ -53,7 +54,7 @@ class Cpp(Language):
         limits = job.compile_limits or self.default_compile_limits
         source = encode_text(job.code)
         flags = self.flags(job.options.std)
-        key = cache_key("cpp", self._version, (*flags, *self._link_flags), limits.model_dump(), source)
+        key = cache_key("cpp", self._version, (*flags, *_LINK), limits.model_dump(), source)
         files = self._cache.get(key)
         outcome = None
         if files is None:
@@ -73,7 +74,7 @@ class Cpp(Language):
         header = self._header(flags, workshop) if self._precompile else None
         search = () if header is None else ("-I", str(header))
         command = Command(
-            argv=(self.compiler, *flags, *search, "main.cpp", "-o", "program", *self._link_flags),
+            argv=(self.compiler, *flags, *search, "main.cpp", "-o", "program", *_LINK),
             files={"main.cpp": source},
             limits=limits,
             collect=("program",),
@@ -105,16 +106,17 @@ class Cpp(Language):
         return f"{self._ask('--version')} {backend.st_size} {backend.st_mtime_ns}"
 
     @cached_property
-    def _link_flags(self) -> tuple[str, ...]:
-        static = all(Path(self._ask(f"-print-file-name={name}")).is_absolute() for name in ("libstdc++.a", "libc.a"))
-        return ("-static", "-s") if static else ("-s",)
-
-    @cached_property
     def _run_image(self) -> Image:
-        if "-static" in self._link_flags:
-            return Image("cpp-run")
-        binds, links = loader_binds()
-        return Image("cpp-run", binds=(*shared_libraries(), *binds), links=links)
+        """The loader and the libraries that g++ links by itself; nothing else of the host.
+
+        Linked statically a program starts 0.6 ms sooner, but its 1.7 MB are copied for each run, which costs 3 ms.
+        """
+        libraries = [self._ask(f"-print-file-name={name}") for name in _LIBRARIES]
+        folders = [Path(path) for path in ("/lib", "/lib64") if Path(path).is_dir()]
+        paths = [Path(path) for path in libraries if Path(path).is_absolute()]
+        paths += [path for folder in folders for path in folder.glob("ld-linux*.so.*")]
+        binds = dict.fromkeys(str(path.parent.resolve() / path.name) for path in paths)
+        return Image("cpp-run", binds=(*binds, "/etc/ld.so.cache"), links=loader_binds()[1])
 
     def _compile_image(self, header: Path | None) -> Image:
         binds, links = self._toolchain

@@ -32,7 +32,7 @@ def loader_binds() -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
 
 
 def encode_text(text: str) -> bytes:
-    """Text of a job as bytes: UTF-8; escaped bytes and lone surrogates, which JSON allows, become bytes that are not."""
+    """Text of a job as UTF-8; escaped bytes and lone surrogates, which JSON allows, become bytes that are not."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
