@@ -168,6 +168,10 @@ class Container:
         text = os.pread(self._complaints, 4096, 0).decode(errors="replace").strip()
         return text.splitlines()[-1] if text else "no message"
 
+    def alive(self) -> bool:
+        """Whether the worker is there."""
+        return self.keeper.poll() is None
+
     def start(self, job: Job) -> None:
         """Hands over a job."""
         self.jobs += 1

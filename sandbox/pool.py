@@ -48,12 +48,19 @@ class Pool:
             self._give_back(container, sound)
 
     def _take(self, image: Image, scratch_kb: int) -> Container | None:
+        while True:
+            container = self._idle_one(image, scratch_kb)
+            if container is None or container.alive():
+                return container
+            self._give_back(container, sound=False)  # died while nobody used it
+
+    def _idle_one(self, image: Image, scratch_kb: int) -> Container | None:
         with self._lock:
             if self._closed:
                 raise SandboxError("the sandbox is closed")
             for at in range(len(self._idle) - 1, -1, -1):
                 container = self._idle[at]
-                if container.image == image and container.scratch_kb == scratch_kb:
+                if container.scratch_kb == scratch_kb and (container.image is image or container.image == image):
                     del self._idle[at]
                     self._busy.add(container)
                     return container
