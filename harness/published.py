@@ -149,7 +149,8 @@ def _targets(file: TableFile) -> Iterator[Target]:
                     note=column.note,
                 )
             if scores:
-                yield Target(slug(row_name), f"{row_name}, {file.citation or file.title or file.name}, {table.place or table_name}", scores)
+                where = f"{file.citation or file.title or file.name}, {table.place or table_name}"
+                yield Target(slug(row_name), f"{row_name} as published in {where}", scores)
 
 
 def _place(file: TableFile, table: str, row: str, column: str) -> str:

@@ -20,7 +20,7 @@ from harness.statistics import (
     smallest_margin,
 )
 from harness.verdict_guards import Guard, guards
-from harness.verdict_protocol import FieldComparison
+from harness.verdict_protocol import NEVER_ACCEPTED, FieldComparison
 
 Outcome = Literal["reproduced", "not reproduced", "inconclusive", "not comparable"]
 NAN = float("nan")
@@ -199,9 +199,9 @@ def _needed_at(v: float, problems: int, m: int, h: float, distance: float) -> fl
 
 
 def _way_out(protocol: Sequence[FieldComparison], struck: Sequence[Guard]) -> str:
-    names = [item.field for item in protocol if item.blocks and item.field != "problems"]
-    names += [guard.name for guard in struck if not guard.accepted and guard.name != "problems"]
-    if not names or any(item.blocks and item.field == "problems" for item in protocol):
+    names = [item.field for item in protocol if item.blocks]
+    names += [guard.name for guard in struck if not guard.accepted]
+    if not names or NEVER_ACCEPTED.intersection(names):
         return ""
     return "to compare all the same, on the record: " + " ".join(f"--accept {name}" for name in dict.fromkeys(names))
 

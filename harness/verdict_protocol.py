@@ -14,6 +14,7 @@ State = Literal["same", "differs", "not stated", "not recorded"]
 # Name of the field -> what it says. Data fields of a manifest (release, window, ...) come on top under their own names.
 FIELDS: dict[str, str] = {
     "problems": "problems that were asked",
+    "limit": "only the first so many problems",
     "data": "content hash of the problems",
     "prompt": "prompt template",
     "system_prompt": "system message",
@@ -33,9 +34,9 @@ FIELDS: dict[str, str] = {
     "engine_version": "its version",
     "dtype": "number format",
 }
-_NONE_IS_A_VALUE = frozenset({"max_tokens", "prompt", "system_prompt", "window"})
+_NONE_IS_A_VALUE = frozenset({"limit", "max_tokens", "prompt", "system_prompt", "window"})
 # Another set of problems cannot be excused: the published figure says nothing about it.
-NEVER_ACCEPTED = frozenset({"problems"})
+NEVER_ACCEPTED = frozenset({"problems", "limit"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,12 @@ def run_protocol(manifest: Mapping[str, Any], task: str, scorer: str) -> dict[st
     """The protocol of one task of a run, flat: field -> value, None where the manifest does not know it."""
     entry = manifest["tasks"][task]
     sampling, prompt = entry.get("sampling") or {}, entry.get("prompt") or {}
+    extent = entry.get("extent", {})
     data, engine = dict(entry.get("data", {})), dict(manifest.get("engine", {}))
     engine.pop("tasks", None)  # names which part of a generations file was read, not how it was made
     flat: dict[str, Any] = {
-        "problems": entry.get("extent", {}).get("num_problems"),
+        "problems": extent.get("num_problems"),
+        "limit": extent.get("limit") if extent.get("num_problems") != extent.get("total_problems") else None,
         "data": data.pop("hash", None) or data.pop("content_hash", None),
         "prompt": prompt.get("template"),
         "system_prompt": prompt.get("system"),
@@ -109,6 +112,7 @@ def published_protocol(published: Published, card: Card) -> dict[str, Any]:
             prompt_style=card.prompt.style,
         )
     stated["problems"] = published.problems or card.num_problems
+    stated["limit"] = None
     if card.content_hash is not None:
         stated["data"] = card.content_hash
     return {name: _plain(value) for name, value in stated.items()}
@@ -167,6 +171,8 @@ def check_accept(accept: Iterable[str], known: Iterable[str]) -> None:
 
 def show(value: Any, most: int = 60) -> str:
     """A value on one line, cut to ``most`` characters."""
+    if value is None:
+        return "none"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     text = " ".join(text.split())
     return text if len(text) <= most else f"{text[: most - 1]}\u2026"

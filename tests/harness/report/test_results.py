@@ -72,7 +72,7 @@ def test_an_unknown_m_is_undecidable(make_run) -> None:
 @pytest.mark.parametrize(
     ("options", "field"),
     [
-        ({"limit": 4}, "problems"),
+        ({"limit": 4}, "limit 4 here, none there"),
         ({"params": {"max_tokens": 512}}, "max_tokens"),
         ({"params": {"temperature": 0.6}}, "temperature"),
         ({"params": {"top_p": 1.0}}, "top_p"),
@@ -83,7 +83,7 @@ def test_another_protocol_is_not_comparable(make_run, options: dict, field: str)
     found = verdict(evaluate(make_run(**options)))
     assert found.outcome == "not comparable"
     blocking = [item.field for item in found.protocol if item.blocks]
-    assert field in blocking
+    assert field.split()[0] in blocking
     assert field in found.reason
 
 
