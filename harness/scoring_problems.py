@@ -1,7 +1,7 @@
 """problems.jsonl of a run folder: what was asked, so that tables and reports need neither the data nor the model.
 
-A row: schema_version, task, benchmark, id, prompt, gold, metadata. ``prompt`` and ``gold`` are null for benchmarks
-whose authors ask that no plain text be passed on (gated data sets).
+A row: schema_version, task, benchmark, id, prompt, gold, metadata (as JSON text, so that all rows have one type).
+``prompt`` and ``gold`` are null for benchmarks whose authors ask that no plain text be passed on (gated data sets).
 """
 
 import json
@@ -50,7 +50,7 @@ def write_problems(folder: Path, task: str, card: Card, problems: Iterable[Probl
                 "id": problem.id,
                 "prompt": None if hidden else problem.prompt or problem.prefix,
                 "gold": None if hidden or text is None else text[:MOST_GOLD],
-                "metadata": problem.metadata,
+                "metadata": json.dumps(problem.metadata, default=str),
             }
         )
     scratch = folder / f".{PROBLEMS}.{os.getpid()}"
@@ -65,7 +65,7 @@ def read_problems(folder: Path) -> dict[str, list[AskedProblem]]:
     """Returns task -> problems in the order in which they were asked; empty where the folder has no such file."""
     found: dict[str, list[AskedProblem]] = {}
     for row in _rows(folder):
-        problem = AskedProblem(row["task"], row["id"], row["prompt"], row["gold"], row["metadata"])
+        problem = AskedProblem(row["task"], row["id"], row["prompt"], row["gold"], json.loads(row["metadata"]))
         found.setdefault(problem.task, []).append(problem)
     return found
 
@@ -80,6 +80,8 @@ def _rows(folder: Path) -> Sequence[dict[str, Any]]:
             row = json.loads(line)
             if row["schema_version"] != SCHEMA_VERSION or not {"task", "id", "prompt", "gold", "metadata"} <= set(row):
                 raise KeyError("schema_version")
+            if not isinstance(json.loads(row["metadata"]), dict):
+                raise TypeError("metadata")
         except (ValueError, KeyError, TypeError):
             raise UsageError(
                 f"{path}, line {number}, is not a problem of a run; delete the file to go without"

@@ -178,6 +178,18 @@ def test_a_folder_without_problems_goes_without_their_parts(make_run) -> None:
         evaluate(folder)
 
 
+def test_the_files_of_a_run_are_data_sets(make_run, tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    folder = make_run(n=1)
+    for name, rows in (("problems", 30), ("samples", 30), ("grades", 60)):
+        data = load_dataset(
+            "json", data_files=str(folder / f"{name}.jsonl"), cache_dir=str(tmp_path / name), split="train"
+        )
+        assert len(data) == rows
+        assert data[0]["schema_version"] == 1
+
+
 def test_no_run_folder(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a run folder"):
         evaluate(tmp_path)
