@@ -41,7 +41,14 @@ _TRIGONOMETRIC = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
 _DEGREES = re.compile(r"\{?\(?([0-9]+(?:\.[0-9]+)?)\s*\^\s*\{?\s*\\circ\s*\}?\)?\}?")
 _POINTS = (
     (Rational(137, 100), Rational(271, 113), Rational(53, 71), Rational(311, 97), Rational(89, 41), Rational(29, 83)),
-    (Rational(19, 31), Rational(97, 89), Rational(173, 59), Rational(61, 107), Rational(211, 67), Rational(151, 73)),
+    (
+        Rational(613, 31),
+        Rational(997, 89),
+        Rational(1373, 59),
+        Rational(761, 47),
+        Rational(911, 67),
+        Rational(1051, 73),
+    ),
     (Rational(-83, 71), Rational(-47, 59), Rational(29, 37), Rational(-131, 89), Rational(101, 61), Rational(-17, 23)),
 )
 _POSITIVE = 2
@@ -55,10 +62,8 @@ def parse_expression(answer: str) -> Any:
     found = parse(f"\\boxed{{{answer}}}", _LATEX_ONLY, parsing_timeout=None)
     value = found[0] if found and isinstance(found[0], Basic | MatrixBase) else None
     if isinstance(value, Expr):
-        # A lone i is a symbol to the parser, marked as not real.
-        value = value.subs(
-            {symbol: I for symbol in value.free_symbols if symbol.name == "i" and symbol.is_real is False}
-        )
+        # A lone i is a symbol to the parser (real or not by the spaces around it).
+        value = value.subs({symbol: I for symbol in value.free_symbols if symbol.name == "i"})
     return value
 
 

@@ -56,7 +56,7 @@ def same_word(gold: str, answer: str) -> bool:
         more = _LETTER_AND_MORE.fullmatch(answer)
         letter = _LETTER.fullmatch(answer) or more
         return letter is not None and letter.group(1).casefold() == option.group(1).casefold()
-    return _key(gold) == _key(answer)
+    return _key(gold) == _key(answer) and not answer.lstrip().startswith("-")
 
 
 @dataclass(frozen=True, slots=True)
