@@ -12,6 +12,7 @@ from typing import Any
 from sandbox.guest import rpc
 
 _WITH_PLAIN = {"add", "radd", "mul", "rmul", "matmul", "rmatmul", "pow"}  # an operand tells nothing about what is expected
+_NAMES = ("__name__", "__qualname__", "__doc__")  # what functools.wraps copies
 _ENDINGS = (StopIteration, StopAsyncIteration, GeneratorExit)
 
 
@@ -131,6 +132,8 @@ class Link(rpc.Hooks):
         if operation == "call" and callable(owner) and not self._is_instance_of_tests(owner, "__call__"):
             return owner(*rest[0], **rest[1])
         name = rest[0]
+        if operation == "get" and name in _NAMES:
+            return getattr(owner, name)
         if operation == "do" and name in rpc.SPECIAL:
             return rpc.SPECIAL[name](owner, *rest[1])
         if self._opens_attributes(owner) and isinstance(name, str) and not name.startswith("_"):
@@ -138,7 +141,7 @@ class Link(rpc.Hooks):
                 return getattr(owner, name)
             if operation == "set":
                 return setattr(owner, name, rest[1])
-        raise PermissionError(f"the candidate may not {operation} {name!r} of an object of the tests")
+        raise AttributeError(f"the candidate may not {operation} {name!r} of an object of the tests")
 
     @staticmethod
     def _is_instance_of_tests(value: Any, method: str) -> bool:

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sandbox.guest import program, rpc, standins
@@ -50,12 +50,19 @@ class _Module(types.ModuleType):
 
     def __init__(self, name: str, link: standins.Link, names: list[str]) -> None:
         super().__init__(name)
-        self.__dict__.update(_link=link, _names=frozenset(names), _whole=standins.Standin(link, 0, "module", name))
-        self.__dict__["__all__"] = [n for n in names if not n.startswith("_")]
+        put = super().__setattr__
+        put("_names", frozenset(names))
+        put("_whole", standins.Standin(link, 0, "module", name))
+        put("__all__", [n for n in names if not n.startswith("_")])
         parts = name.split(".")
         for depth in range(1, len(parts)):
             sys.modules.setdefault(".".join(parts[:depth]), types.ModuleType(".".join(parts[:depth])))
         sys.modules[name] = self
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__dict__":  # what patching tools consult before they change a name
+            return _Names(self)
+        return super().__getattribute__(name)
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._names and name.startswith("__"):
@@ -67,6 +74,25 @@ class _Module(types.ModuleType):
 
     def __delattr__(self, name: str) -> None:
         delattr(self._whole, name)
+
+
+class _Names(Mapping[str, Any]):
+    """The candidate's globals, asked for one by one."""
+
+    def __init__(self, module: _Module) -> None:
+        self._module = module
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return getattr(self._module._whole, name)
+        except AttributeError:
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._module._names)
+
+    def __len__(self) -> int:
+        return len(self._module._names)
 
 
 def _explain(error: BaseException) -> str:
