@@ -47,14 +47,20 @@ class TransformersEngine:
         """Nothing to do: the engine decodes with the model that is trained."""
 
     def generate(self, requests: Sequence[RolloutRequest], sampling: Sampling) -> list[Rollout]:
-        """Draws one response a request; see ``RolloutEngine``.
+        """Draws one response a request; see ``RolloutEngine``. The model's context cuts responses as their limit does.
 
         Raises:
-            UsageError: A prompt is empty.
+            UsageError: A prompt is empty, or fills the model's context.
         """
+        context = getattr(self.model.config, "max_position_embeddings", None)
         for number, request in enumerate(requests):
             if not len(request.prompt):
                 raise UsageError(f"rollout: the prompt of request {number} is empty; begin it with a token.")
+            if context is not None and len(request.prompt) >= context:
+                raise UsageError(
+                    f"rollout: the prompt of request {number} has {len(request.prompt)} tokens, and the model's "
+                    f"context of {context} leaves no room for a response; shorten or drop it."
+                )
         with _evaluating(self.model):
             batch = _Batch(self.model, requests, sampling, self._ends)
             waiting = sorted(range(len(requests)), key=lambda i: (len(requests[i].prompt), requests[i].prompt.tolist()))
@@ -80,6 +86,9 @@ class _Batch:
         self.rows = torch.empty(0, dtype=torch.long)  # request number of each row in the batch
         self.open = torch.empty(0, dtype=torch.bool)  # rows that still generate
         self.seeds = torch.tensor([request.seed for request in requests], dtype=torch.long)
+        context = getattr(model.config, "max_position_embeddings", None)
+        rooms = [limit if context is None else min(limit, context - len(request.prompt)) for request in requests]
+        self.limits = torch.tensor(rooms, dtype=torch.long)
         self.counts = torch.zeros(count, dtype=torch.long)
         self.finished = torch.zeros(count, dtype=torch.bool)
         self.tokens = torch.zeros(count, min(limit, 64), dtype=torch.long)
@@ -145,7 +154,7 @@ class _Batch:
         self.logprobs[numbers, counts] = chosen
         self.counts[numbers] = counts + 1
         self.finished[numbers] = ended
-        self.open[places] = ~ended & (counts + 1 < self.sampling.max_new_tokens)
+        self.open[places] = ~ended & (counts + 1 < self.limits[numbers])
 
     def _grow(self, width: int) -> None:
         if width > self.tokens.shape[1]:

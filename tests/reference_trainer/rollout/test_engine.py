@@ -97,6 +97,18 @@ def test_a_longer_limit_continues_the_same_responses(policy, prompts):
     assert max(rollout.length for rollout in long) > 64, "the buffers never grew"
 
 
+def test_the_models_context_cuts_responses(policy, prompts):
+    model = policy(max_position_embeddings=14)
+    engine, requests = TransformersEngine(model, END), group_requests(prompts, 8, seed=2)
+    for rollout in engine.generate(requests, Sampling(LIMIT)):
+        assert len(rollout.prompt) + rollout.length <= 14
+        assert rollout.finished or len(rollout.prompt) + rollout.length == 14
+    with pytest.raises(UsageError, match="request 5 has 12 tokens"):
+        TransformersEngine(policy(max_position_embeddings=12), END).generate(
+            group_requests(prompts, 1, seed=2), Sampling(LIMIT)
+        )
+
+
 def test_greedy_equals_transformers_generate(policy, prompts):
     model = policy()
     requests = [RolloutRequest(prompt, seed=0) for prompt in prompts]
