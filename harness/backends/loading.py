@@ -1,6 +1,7 @@
 """Loads model and tokenizer of a checkpoint; whatever is wrong with its files becomes one sentence."""
 
 import contextlib
+import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,7 +89,9 @@ def quiet() -> Iterator[None]:
     bars.disable_progress_bar()
     logger.setLevel(logging.ERROR)
     try:
-        yield
+        # The bar of the GGUF reader knows no switch.
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
     finally:
         logger.setLevel(level)
         if shown:

@@ -78,6 +78,23 @@ def test_a_run_killed_at_random_moments_equals_an_undisturbed_one(tiny_model, su
     assert "<html" in (parts / "report.html").read_text()
 
 
+def test_ctrl_c_stops_with_a_word_and_the_run_goes_on(tiny_model, sums, start, ringlite, tmp_path):
+    run = tmp_path / "run"
+    arguments = [
+        "score", "--model", tiny_model, "--benchmarks", sums / "card.yaml", "--data", sums, "-n", 20, "--batch-size", 4,
+        "--device", "cpu", "--out", run,
+    ]  # fmt: skip
+    process = start(*arguments)
+    wait_for(process, lambda: lines(run / "samples.jsonl") > 3)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert "the same command goes on" in (tmp_path / "process-0.log").read_text()
+    assert 3 < lines(run / "samples.jsonl") < 160
+    assert ringlite(*arguments).returncode == 0
+    assert lines(run / "samples.jsonl") == 160
+    assert lines(run / "grades.jsonl") == 320
+
+
 @pytest.fixture(scope="module")
 def generations(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Answers to the sums that are compared by workers: right ones, wrong ones, some of them slow."""
