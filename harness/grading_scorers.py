@@ -19,9 +19,9 @@ SCORERS: dict[str, tuple[str, ...]] = {
     "code": ("code",),
 }
 
-
-# Verdicts that came with imported generations; only where they are asked for.
+# Only where they are asked for: verdicts that came with imported generations, and LiveCodeBench's own checker imitated.
 OFFICIAL = "official"
+COMPAT = "code-compat"
 
 
 class SampleGrader(Protocol):
@@ -48,12 +48,13 @@ def scorer_names(card: Card, asked: Sequence[str] = ()) -> tuple[str, ...]:
     Raises:
         UsageError: An asked one does not exist at all.
     """
-    known = sorted({OFFICIAL, *(name for names in SCORERS.values() for name in names)})
+    known = sorted({OFFICIAL, COMPAT, *(name for names in SCORERS.values() for name in names)})
     for name in asked:
         if name not in known:
             raise UsageError(f"unknown scorer '{name}'{nearest(name, known)}; known: {', '.join(known)}")
     own = SCORERS[card.answer_type]
-    return tuple(name for name in (*own, OFFICIAL) if name in asked) or own
+    extra = (COMPAT, OFFICIAL) if card.rows == "livecodebench" else (OFFICIAL,)
+    return tuple(name for name in (*own, *extra) if name in asked) or own
 
 
 def make_grader(scorer: str, workers: int | None = None) -> SampleGrader:
@@ -68,7 +69,7 @@ def make_grader(scorer: str, workers: int | None = None) -> SampleGrader:
         return _Choice()
     if scorer == OFFICIAL:
         return OfficialGrader()
-    return _Code(workers)
+    return _Code(scorer, workers)
 
 
 class _Math:
@@ -104,15 +105,14 @@ class _Choice:
 
 
 class _Code:
-    scorer = "code"
-
-    def __init__(self, workers: int | None) -> None:
+    def __init__(self, scorer: str, workers: int | None) -> None:
         from harness.graders.code import CodeGrader
         from sandbox import Sandbox
 
         self._sandbox = Sandbox(workers=workers) if workers else Sandbox()
         self._sandbox.__enter__()
-        self._grader = CodeGrader(self._sandbox)
+        self.scorer = scorer
+        self._grader = CodeGrader(self._sandbox, compatible=scorer == COMPAT)
 
     def grade(self, problem: Problem, sample: Sample) -> Grade:
         return self._grader.grade(problem, sample)

@@ -143,8 +143,8 @@ def encode(value: Any, depth: int = 0) -> Any:
     """Returns a JSON-able form: plain for str, bool, None, int, finite float and list; else ``{tag: content}``.
 
     Tags: ``i`` big int, ``f`` nan or infinity, ``c`` complex, ``q`` Fraction, ``D`` Decimal, ``b`` bytes, ``t`` tuple,
-    ``s`` set, ``d`` dict, ``h`` Digest, ``o`` anything else (its type's name). A NumPy scalar counts as the Python
-    value that it holds.
+    ``s`` set, ``z`` frozenset, ``d`` dict, ``h`` Digest, ``o`` anything else (its type's name). A NumPy scalar counts
+    as the Python value that it holds.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -177,7 +177,9 @@ def _encode_container(value: Any, depth: int) -> Any:
     if isinstance(value, dict):
         return {"d": [[encode(key, depth), encode(item, depth)] for key, item in value.items()]}
     items = [encode(item, depth) for item in value]
-    return items if isinstance(value, list) else {"t" if isinstance(value, tuple) else "s": items}
+    if isinstance(value, list):
+        return items
+    return {"t" if isinstance(value, tuple) else "s" if isinstance(value, set) else "z": items}
 
 
 def decode(form: Any) -> Any:
@@ -207,6 +209,7 @@ _DECODERS: dict[str, Any] = {
     "b": bytes.fromhex,
     "t": lambda content: tuple(decode(item) for item in content),
     "s": lambda content: {decode(item) for item in content},
+    "z": lambda content: frozenset(decode(item) for item in content),
     "d": lambda content: {decode(key): decode(item) for key, item in content},
     "o": Opaque,
     "h": lambda content: Digest(*content),

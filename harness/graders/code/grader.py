@@ -12,6 +12,7 @@ Forms of ``Problem.gold``, by ``gold["kind"]``:
 from typing import Any
 
 from harness.errors import UsageError
+from harness.graders.code import compatible as official_rules
 from harness.graders.code import humaneval, livecodebench
 from harness.graders.code.evalplus import Oracle
 from harness.graders.code.extract import after_thinking, function_program, last_block
@@ -28,13 +29,15 @@ class CodeGrader:
     """Judges programs in a sandbox that the caller owns. Threads may share one grader.
 
     Attributes:
-        scorer: Name under which grades are stored.
+        scorer: Name under which grades are stored: ``code``, or ``code-compat``.
     """
 
-    scorer = "code"
+    def __init__(self, sandbox: Sandbox, compatible: bool = False) -> None:
+        """``sandbox`` must be open; it is not closed here.
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        """``sandbox`` must be open; it is not closed here."""
+        ``compatible``: LiveCodeBench's verdicts are those of its own checker, mistakes included.
+        """
+        self.scorer = "code-compat" if compatible else "code"
         self._sandbox = sandbox
         self._oracle = Oracle(self.execute)
 
@@ -70,6 +73,8 @@ class CodeGrader:
             result = self.execute(humaneval.job(program, gold, problem.id))
             found = {"verdict": result.verdict, "cpu_s": round(result.cpu_s, 3), "message": result.message[:500]}
             return result.verdict == "accepted", found
+        if self.scorer == "code-compat":
+            return official_rules.judge(self.execute, program, gold, problem.id)
         job = livecodebench.job(program, gold, problem.id)
         if job is None:  # nothing to judge with is no acceptance
             return False, {"verdict": "no_tests", "message": "this copy of the data has no tests for the problem"}
