@@ -52,8 +52,8 @@ def _boxed(text: str, letters: str) -> tuple[bool, str | None]:
 def _reversed(text: str, letters: str) -> list[tuple[int, str | None]]:
     found: list[tuple[int, str | None]] = []
     for match in REVERSED.finditer(text):
-        letter = match.group("p") or match.group("l") or match.group("z")
-        verdict = (match.group("verdict") or match.group("zv") or "").lower()
+        letter = next(group for group in match.group("p", "l", "z", "y", "x") if group)
+        verdict = (match.group("verdict") or match.group("zv") or match.group("xv") or "").lower()
         negative = verdict.startswith(("not", "in", "不", "错误"))
         plain = match.group("l") if not match.group("option") else None
         if letter.upper() in letters and not negative and not (plain or "A").islower():

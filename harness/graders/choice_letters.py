@@ -29,7 +29,7 @@ _BUT = re.compile(r"[^.\n]{0,60}?\bbut(?:\s+(?:rather|instead))?\s+", re.IGNOREC
 _ENCLOSED = re.compile(r"\(\s*([A-Za-z])\s*[.)]?\s*\)|\[\s*([A-Za-z])\s*\]|\{\s*([A-Za-z])\s*\}|<\s*([A-Za-z])\s*>")
 _BARE = re.compile(r"([A-Za-z])(?![A-Za-z0-9_^+&=\\/@#%(\[{]|-[A-Za-z0-9]|'[A-Za-z]|\.[A-Za-z0-9])|([A-Za-z])(?=\s?\()")
 _AFTER_BARE = re.compile(
-    r"\s*(?:$|\n|[.,;:!?)\]}\"'>|-]|[–—→=✓✔✅。，；：！？、）]|\((?!\s*[A-Za-z]\s*=)"
+    r"\s*(?:$|\n|[.,;:!?)\]}\"'>|-]|[–—→✓✔✅。，；：！？、）]|\((?!\s*[A-Za-z]\s*=)"
     r"|(?:because|since|as|which|for|with|due|based|given|is|are|was|would|will|when|where|if|by|from|after|in|on|and|or|but|so|that|the|this|here|too|correctly|both|rather|at|to|not|also|has|due)\b"
     r"|[\u4e00-\u9fff]|[-+−]?\\?\$?\d|\\[a-zA-Z])"
 )
@@ -111,6 +111,9 @@ def _lead(text: str, position: int) -> int:
     return match.end() if match else position
 
 
+_DESCRIBED = re.compile(r"([A-Z])\s*(?:\(\s*(?![A-Z]\s*\))|[-–—]\s+(?![A-Z]\b))")
+
+
 def box_letter(content: str, letters: str) -> tuple[Literal["letter", "several", "other"], str | None]:
     """Reads the content of a box or tag.
 
@@ -129,12 +132,15 @@ def box_letter(content: str, letters: str) -> tuple[Literal["letter", "several",
     ):
         found = {character.upper() for character in re.sub(r"and|or|\\text", " ", text) if character.upper() in letters}
         return ("letter", found.pop()) if len(found) == 1 else ("several", None)
+    described = _DESCRIBED.match(text)
+    if described and described.group(1) in letters:
+        return "letter", described.group(1)
     found_letter = line_letter(text, letters)
     return ("letter", found_letter) if found_letter else ("other", None)
 
 
 _LINE = re.compile(
-    r"^\s*(?:[-*•>#]+\s*)?(?:(?:the\s+)?(?:final\s+|correct\s+|best\s+)?(?:answer|option|choice|ans|letter)(?:\s+(?:is|choice|option))?\s*[:=\-]?\s*)?"
+    r"^\s*(?:[-*•>#✅✓✔→]+\s*)?(?:(?:the\s+)?(?:final\s+|correct\s+|best\s+)?(?:answer|option|choice|ans|letter)(?:\s+(?:is|choice|option))?\s*[:=\-]?\s*)?"
     r"(?:\(\s*(?P<p>[A-Za-z])\s*\)|\[\s*(?P<s>[A-Za-z])\s*\]|(?P<l>[A-Za-z])(?P<mark>\s*[).:：、]|(?=\s*$)))(?P<rest>.*)$",
     re.IGNORECASE | re.DOTALL,
 )
