@@ -313,7 +313,7 @@ MORE: list[tuple[str, str | None]] = [
     ("\\boxed{D}\\text{ is the answer}", "D"),
     ("The correct choice is indeed A.", "A"),
     ("I believe the correct answer is C, but D is close.", "C"),
-    ("The answer is likely B or C, most likely B", "B"),
+    ("The answer is likely B or C", None),
     ("Based on elimination, B remains. Answer B", "B"),
     ("ANSWER B", "B"),
     ("Answer B.", "B"),
