@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from harness.importers.reader import generations
 from harness.loaders.row import Source
 from harness.problems import Loaded
 from harness.protocol import digest
+from harness.run_setup import Overrides
 from harness.store import MANIFEST, read_manifest
 from harness.types import Problem, SamplingParams
 
@@ -79,3 +80,22 @@ def _sampled(manifest: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], S
         sampling = entry.get("sampling")
         if sampling:
             yield entry, SamplingParams(**{**sampling, "stop": tuple(sampling.get("stop") or ())})
+
+
+def stated_sampling(path: Path, benchmark: str, asked: Overrides) -> SamplingParams | None:
+    """How a file was sampled: as its own manifest or the user says. None: not known, and nothing is made up.
+
+    Raises:
+        UsageError: The user states half of it.
+    """
+    recorded = recorded_sampling(path).get(benchmark)
+    stated = (asked.temperature, asked.top_p, asked.max_tokens)
+    if recorded is None and None in stated[:2]:
+        if any(value is not None for value in stated):
+            raise UsageError("to state how a file was sampled, give both --temperature and --top-p (and --max-tokens)")
+        return None
+    base = recorded or SamplingParams(max_tokens=None)
+    changes = {
+        name: value for name in ("temperature", "top_p", "max_tokens") if (value := getattr(asked, name)) is not None
+    }
+    return replace(base, **changes)

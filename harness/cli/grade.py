@@ -17,7 +17,7 @@ from harness.cli.grade_answers import grade_answers
 from harness.cli.grade_tables import parts_json, print_agreement, print_parts
 from harness.cli.results import show_results
 from harness.errors import DataUnavailable, UsageError
-from harness.generations import Survey, problems_from, recorded_sampling, survey
+from harness.generations import Survey, problems_from, stated_sampling, survey
 from harness.grading_scorers import OFFICIAL, scorer_names
 from harness.loaders.livecodebench import in_window, parse_window
 from harness.problems import Loaded, LoadOptions, load
@@ -29,7 +29,7 @@ from harness.run_setup import Overrides, benchmark_names, check, default_folder
 from harness.scoring_results import evaluate, results_json, write_results
 from harness.selection import selection_score, window_problems
 from harness.store import read_grades
-from harness.types import Problem, SamplingParams
+from harness.types import Problem
 
 app = typer.Typer(
     cls=DefaultCommandGroup,
@@ -146,7 +146,7 @@ def _plan(
         raise UsageError(f"{path} does not carry an official verdict for every sample; leave out --official")
     if not held.problems & {problem.id for problem in loaded.problems}:
         raise UsageError(f"{path} holds no generation for the selected problems of benchmark '{name}'")
-    params = _params(recorded_sampling(path).get(name), asked)
+    params = stated_sampling(path, name, asked)
     return _Plan(Task(card, loaded, params, held.n), known.problems, held)
 
 
@@ -160,20 +160,6 @@ def _window(name: str, text: str | None) -> tuple[str, str] | None:
     if card.window is None or text is None or text == "all":
         return WHOLE_RELEASE if card.window is not None else None
     return card.window if text == "paper" else parse_window(text)
-
-
-def _params(recorded: SamplingParams | None, asked: Overrides) -> SamplingParams | None:
-    """How the file was sampled: as its own manifest or the user says. None: not known, and nothing is made up."""
-    stated = (asked.temperature, asked.top_p, asked.max_tokens)
-    if recorded is None and None in stated[:2]:
-        if any(value is not None for value in stated):
-            raise UsageError("to state how a file was sampled, give both --temperature and --top-p (and --max-tokens)")
-        return None
-    base = recorded or SamplingParams(max_tokens=None)
-    changes = {
-        name: value for name in ("temperature", "top_p", "max_tokens") if (value := getattr(asked, name)) is not None
-    }
-    return replace(base, **changes)
 
 
 def _scorers(plans: Sequence[_Plan], official: bool, asked: Sequence[str] | None) -> list[str]:

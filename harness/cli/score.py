@@ -1,6 +1,7 @@
 """``ringlite score``: sample a model on benchmarks, grade, score, compare with published numbers."""
 
 import json
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -14,6 +15,7 @@ from harness.backends.transformers import TransformersBackend, TransformersOptio
 from harness.card import PromptStyle, card_names
 from harness.cli.results import show_results
 from harness.errors import UsageError, nearest
+from harness.generations import stated_sampling, survey
 from harness.loaders.livecodebench import parse_window
 from harness.problems import LoadOptions
 from harness.protocol import Task
@@ -68,8 +70,8 @@ def score(
     release: Annotated[str | None, typer.Option(help="LiveCodeBench release, e.g. release_v5.")] = None,
     window: Annotated[str | None, typer.Option(help="LiveCodeBench days, e.g. 2024-08-01:2025-01-31.")] = None,
     scorer: Annotated[list[str] | None, typer.Option(help="Only this scorer; may be given several times.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Answers graded at once. Default: the usable CPUs.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Samples drawn at once (transformers).")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Answers graded at once. Default: usable CPUs.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Samples drawn at once (transformers).")] = None,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16 (transformers).")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0, ... (transformers).")] = "auto",
     tokenizer: Annotated[str | None, typer.Option(help="Tokenizer, if not the model's own (transformers).")] = None,
@@ -133,6 +135,7 @@ def score(
     elif chosen == "replay":
         if replay is None:
             raise UsageError("the replay backend needs a file of saved generations: --replay FILE")
+        tasks = [_replayed(task, replay, asked) for task in tasks]
         sources = {task.card.name: (task.card, task.loaded.problems) for task in tasks}
         engine = ReplayBackend(replay, sources, model)
     else:
@@ -169,16 +172,20 @@ def _run(
     show_results(folder, against, accept, as_json)
 
 
+def _replayed(task: Task, path: Path, asked: Overrides) -> Task:
+    """The task as saved generations answer it: sampled as they state, or nobody knows how."""
+    held = survey(path, task.card, task.loaded.problems)
+    return replace_fields(task, params=stated_sampling(path, task.card.name, asked), n=asked.n or held.n)
+
+
 def _announce(tasks: list[Task], folder: Path) -> None:
     for task in tasks:
-        cap = (
-            "no token cap"
-            if task.params is None or task.params.max_tokens is None
-            else f"{task.params.max_tokens} tokens"
-        )
-        what = f"{len(task.problems)} problems x {task.n} samples"
-        heat = f", temperature {task.params.temperature:g}" if task.params else ""
-        typer.echo(f"{task.card.title}: {what}{heat}, at most {cap}", err=True)
+        facts = [f"{task.card.title}: {len(task.problems)} problems x {task.n} samples"]
+        if task.params is not None:
+            facts.append(f"temperature {task.params.temperature:g}")
+            if task.params.max_tokens is not None:
+                facts.append(f"at most {task.params.max_tokens} tokens")
+        typer.echo(", ".join(facts), err=True)
     typer.echo(f"run folder: {folder}", err=True)
 
 
