@@ -85,6 +85,12 @@ const RingliteText = (() => {
   /** Fills a parent with rendered text; bare code (no fence, but indented lines of a program) stays code when told so. */
   const rendered = (parent, text, isCode) => {
     if (isCode) { parent.append(codeBlock(text)); return; }
+    const marks = [...text.matchAll(/^[ \t]*```[^\n]*(?:\n|$)/gm)];
+    if (marks.length % 2 && /^\n*(?: {4}|\t)\S/.test(text)) {  // goes on inside a fence that the prompt opened
+      parent.append(codeBlock(text.slice(0, marks[0].index)));
+      rendered(parent, text.slice(marks[0].index + marks[0][0].length), false);
+      return;
+    }
     const fence = /^[ \t]*```[^\n]*\n([\s\S]*?)(?:^[ \t]*```[ \t]*$|(?![\s\S]))/gm;
     let end = 0;
     for (const match of text.matchAll(fence)) {

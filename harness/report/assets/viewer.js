@@ -159,7 +159,7 @@ const drawDetail = async () => {
   if (!data.hidden) {
     const box = folded("Response", true), body = node("div", undefined, "response");
     const draw = state.source ? RingliteText.source : RingliteText.rendered;
-    const bare = !state.source && !head.includes("```") && /^\s*(def |class |import |from |#include)|^ {4}\S/.test(head);
+    const bare = !state.source && !head.includes("```") && /^\s*(def |class |import |from |#include)|^\n*(?: {4}|\t)\S/.test(head);
     draw(body, head, bare);
     if (left) { body.append(node("p", `… ${left.toLocaleString("en")} characters left out; samples.jsonl has them …`, "quiet")); draw(body, tail, bare); }
     if (!head) body.append(node("p", "(empty)", "quiet"));

@@ -185,6 +185,24 @@ def test_mathematics_and_code_are_rendered(make_run, visit: Open) -> None:
     assert opened.complaints == []
 
 
+@pytest.mark.parametrize(
+    ("text", "blocks", "paragraphs"),
+    [
+        ("\n    return any(x for x in y)\n```\nThis is *why*.", 1, 1),
+        ("    return 1\n", 1, 0),
+        ("import os\nprint(os)\n", 1, 0),
+        ("Text first.\n```cpp\nint main() {}\n", 1, 1),
+        ("No code at all.", 0, 1),
+    ],
+)
+def test_programs_are_told_from_prose(make_run, visit: Open, text: str, blocks: int, paragraphs: int) -> None:
+    opened = visit(render(make_run(n=2, respond=lambda i, k, a: text)))
+    opened.wait("document.querySelector('.response') !== null && document.querySelector('.response').children.length")
+    assert opened.page.locator(".response pre").count() == blocks
+    assert opened.page.locator(".response p").count() == paragraphs
+    assert opened.complaints == []
+
+
 HOSTILE = [
     "</script><script>window.pwned=1</script>",
     "<img src=x onerror='window.pwned=1'>",
