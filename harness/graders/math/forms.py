@@ -52,6 +52,7 @@ _CONSTANT = re.compile(r"\\(?:mathrm|text|mathbf|textrm|textit|mathit)\s*\{\s*([
 # The grammar reads E as Euler's number and drops what stands below it; a name that it knows keeps E_1 and E_2 apart.
 _ENERGY = re.compile(r"(?<![a-zA-Z\\])E\s*_\s*(?:\{([^{}]*(?:\{[^{}]*\})?[^{}]*)\}|([0-9a-zA-Z]))")
 _SET_BUILDER = re.compile(r"^\\\{\s*[a-zA-Z]\s*(?:\\in\s*\\mathbb\s*\{?R\}?\s*)?(?:\\mid|\||:)\s*(.+)\\\}$")
+_ANSWER_WORDS = re.compile(r"^(?:the\s+)?(?:final\s+|correct\s+)?answer\s*(?:is\b|:|=)\s*:?\s*(?=\S)", re.IGNORECASE)
 _RATIO_WORDS = re.compile(r"(?<=[0-9])\s*(?:\\text\s*\{\s*to\s*\}|to)\s*(?=[0-9])")
 _ELLIPSIS = re.compile(r"(?<=[0-9])\s*(?:\.{3,}|…|\\(?:[lc]?dots|dotsc)(?![a-zA-Z]))(?=\s*\$?\s*$)")
 _MARKDOWN = re.compile(r"^(\*{1,2}|_{1,2}|`+)(.+)\1$", re.DOTALL)
@@ -124,4 +125,5 @@ def clean(text: str) -> str:
     text = _ENERGY.sub(
         lambda m: "W_{E" + re.sub(r"\\text|[^0-9a-zA-Z]", "", m.group(1) or m.group(2)) + "}", unwrap(text)
     )
+    text = _ANSWER_WORDS.sub("", text)
     return _RATIO_WORDS.sub(":", _SET_BUILDER.sub(r"\1", text)).strip()

@@ -35,6 +35,7 @@ _NEGATION = re.compile(r"^(?:not|no longer|never|n't|neither|不是|并非)(?![a
 _ADVERB = re.compile(
     r"^(?:(?:therefore|thus|hence|then|simply|just|indeed|exactly|given by|equal to|clearly)[\s,:]+)+", re.IGNORECASE
 )
+_INSTEAD = re.compile(r"[^.\n]{0,80}?\bbut\b(?:\s+(?:rather|instead))?\s+(?!not\b)", re.IGNORECASE)
 _END = re.compile(
     r"\n|。|；|;\s|[.!?](?=\s|$|[*_`\"”'])|,?\s+(?:because|since|as|where|which|for|so|but|when|if|due|by|from|after|rounded)\s"
 )
@@ -68,7 +69,8 @@ def _stated(text: str) -> str | None:
     text = text.lstrip(" \t\r\n*_`:：\"“'")
     text = _ADVERB.sub("", text)
     if _NEGATION.match(text):
-        return None
+        instead = _INSTEAD.match(text)
+        return _stated(text[instead.end() :]) if instead else None
     formula = _formulas(text)
     if formula is not None:
         answer, end = formula
@@ -101,17 +103,27 @@ def _last_line(text: str) -> str | None:
     return body if _BARE_RESULT.match(body) else None
 
 
+def _last_declaration(text: str) -> str | None:
+    for match in reversed(list(_DECLARATION.finditer(text))):
+        answer = _stated(text[match.end() :])
+        if answer and len(answer) <= MAX_ANSWER:
+            return answer
+    return None
+
+
 def find_statement(text: str) -> Extracted | None:
     """Returns the answer that is declared last in words, or None."""
     tail = text[-TAIL_CHARACTERS:]
     tags = _TAG.findall(tail)
     if tags and tags[-1]:
+        inner = _last_declaration(tags[-1])
+        if inner:
+            return Extracted(inner, "tag")
         formula = _formulas(tags[-1])
         whole = formula is not None and formula[1] >= len(tags[-1].rstrip(" ."))
         return Extracted(formula[0] if formula is not None and whole else tags[-1].strip(_TRIM), "tag")
-    for match in reversed(list(_DECLARATION.finditer(tail))):
-        answer = _stated(tail[match.end() :])
-        if answer and len(answer) <= MAX_ANSWER:
-            return Extracted(answer, "statement")
+    answer = _last_declaration(tail)
+    if answer:
+        return Extracted(answer, "statement")
     line = _last_line(tail)
     return Extracted(line, "last line") if line and len(line) <= MAX_ANSWER else None

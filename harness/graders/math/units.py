@@ -45,6 +45,10 @@ _WORDS = re.compile(
     r"^(?P<number>[-+]?(?:[0-9][0-9,./]*|\\frac\{[0-9]+\}\{[0-9]+\}))\s+"
     r"(?P<unit>[A-Za-z]{3,}(?:[ -][A-Za-z]{2,}){0,3})\.?$"
 )
+_REMARK = re.compile(
+    r"^(?P<number>[-+]?(?:[0-9][0-9,.]*|\\frac\{[0-9]+\}\{[0-9]+\}))\s*"
+    r"(?P<unit>[\u4e00-\u9fff]{1,6}|\([A-Za-z][A-Za-z ,.'-]*\))$"
+)
 _NO_UNIT = re.compile(
     r"\b(?:and|or|mod|million|billion|thousand|trillion|hundred|pi|percent|sqrt|choose|plus|minus|times|over)\b",
     re.IGNORECASE,
@@ -74,6 +78,9 @@ def split_unit(text: str) -> tuple[str, str | None]:
     match = _DEGREE_END.search(text)
     if match and not _FUNCTION.search(text):
         return text[: match.start()].strip(), "\\circ"
+    match = _REMARK.match(text)
+    if match:
+        return match.group("number"), match.group("unit")
     match = _WORDS.match(text)
     if match and not _NO_UNIT.search(match.group("unit")):
         return match.group("number"), match.group("unit")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.graders.math import extract
+from harness.graders.math import MathGrader, extract
 
 CASES: list[tuple[str, str | None]] = [
     ("The sum is $\\boxed{42}$.", "42"),
@@ -118,3 +118,96 @@ def test_a_box_far_from_the_end_still_counts() -> None:
     found = extract("\\boxed{5}" + " and so on" * 5_000)
     assert found is not None
     assert found.answer == "5"
+
+
+GRADED: list[tuple[str, str, bool]] = [
+    ("The answer is 5 or 7.", "5", False),
+    ("The answer is \\boxed{5} or \\boxed{7}", "5", False),
+    ("\\boxed{5}\n\\boxed{7}", "7", False),
+    ("Part (a): \\boxed{3}. Part (b): \\boxed{5}", "5", True),
+    ("First I got \\boxed{5}, but checking again gives \\boxed{7}.", "7", True),
+    ("First I got \\boxed{5}, but checking again gives \\boxed{7}.", "5", False),
+    ("<think>\\boxed{5}</think>The answer is 7", "7", True),
+    ("<think>\\boxed{5}</think>The answer is 7", "5", False),
+    ("<think> \\boxed{5}", "5", False),
+    ("\\boxed{5} is the answer to part one. Finally \\boxed{\\frac{1}{2}}", "0.5", True),
+    ("The final answer is $\\boxed{\\dfrac{3}{4}}$.", "\\frac34", True),
+    ("\\[\n\\boxed{\\frac{3}{4}}\n\\]", "\\frac34", True),
+    ("\\boxed{\n5\n}", "5", True),
+    ("$$\\boxed{(3, \\frac{\\pi}{2})}$$", "\\left( 3, \\frac{\\pi}{2} \\right)", True),
+    ("Thus $x = \\boxed{5}$ and $y = \\boxed{6}$.", "(5,6)", True),
+    ("Thus $x = \\boxed{5}$ and $y = \\boxed{6}$.", "5", False),
+    ("Answer: \\(\\frac{1}{2}\\) or equivalently 0.5", "\\frac12", True),
+    ("**Answer:** $\\frac{1}{2}$ (i.e. 50%)", "\\frac12", True),
+    ("So the answer is $\\frac{1}{2}$, which is 0.5.", "\\frac12", True),
+    ("Therefore the answer is $5\\sqrt{2}$ cm.", "5\\sqrt2", True),
+    ("The answer is 1/2.", "\\frac12", True),
+    ("The answer is 3 1/2", "\\frac72", True),
+    ("The answer is -5", "-5", True),
+    ("The answer is −5.", "-5", True),
+    ("The answer is $1,234$.", "1234", True),
+    ("The answer is 1,234.56.", "1234.56", True),
+    ("the answer is x^2 + 1", "x^2+1", True),
+    ("The answer is \\frac{1}{2}.", "1/2", True),
+    ("The answer is \\sqrt{2}.", "\\sqrt2", True),
+    ("The answer is (1,2).", "(1,2)", True),
+    ("The answer is [0, 1).", "[0,1)", True),
+    ("The answer is {1,2}.", "1,2", True),
+    ("The answer is $x=2$ or $x=3$.", "2,3", True),
+    ("The solutions are $x=2$ and $x=3$.\n\nAnswer: $2, 3$", "2,3", True),
+    ("The answer is 50%.", "50\\%", True),
+    ("The answer is \\$25.", "25", True),
+    ("The answer is $25.", "25", True),
+    ("The answer is 25 dollars.", "25", True),
+    ("The answer is the number 25.", "25", False),
+    ("It is 25.", "25", False),
+    ("We find 25 solutions.", "25", False),
+    ("...\n\nTherefore, $n = 25$.", "25", True),
+    ("...\n\n$$25$$", "25", True),
+    ("...\n\n**25**", "25", True),
+    ("...\n25", "25", True),
+    ("...\nSo, the result is 25 apples", "25", False),
+    ("答案是$25$。", "25", True),
+    ("所以答案为25", "25", True),
+    ("答案：25", "25", True),
+    ("最终答案：$\\boxed{25}$", "25", True),
+    ("答案是 25 个", "25", True),
+    ("#### 25", "25", True),
+    ("<answer>25</answer>", "25", True),
+    ("<answer>The answer is 25</answer>", "25", True),
+    ("<answer>\\boxed{25}</answer>", "25", True),
+    ("The answer is 25. However, the answer is not 26.", "25", True),
+    ("The answer isn't 25.", "25", False),
+    ("The answer is not 25 but 26.", "26", True),
+    ("Final answer: 25 (twenty-five)", "25", True),
+    ("The answer is: 25", "25", True),
+    ("The answer = 25", "25", True),
+    ("ANSWER: 25", "25", True),
+    ("Answer - 25", "25", False),
+    ("\\boxed{25} \n\nIs there anything else?", "25", True),
+    ("The value is \\boxed{25}, which equals 5^2. Let me verify: 5*5=25.", "25", True),
+    ("\\boxed{\\text{The answer is 25}}", "25", True),
+    ("\\boxed{\\text{Answer: }25}", "25", True),
+    ("\\boxed{Answer = 25}", "25", True),
+    ("\\boxed{25\\text{ because it is}}", "25", True),
+    ("\\boxed{25} and \\boxed{25}", "25", True),
+    ("I put the answer in \\boxed{}: 25", "25", False),
+    ("\\boxed{?}", "25", False),
+    ("\\boxed{25}$\\boxed{}$", "25", True),
+    ("\\fbox{25}", "25", True),
+    ("\\boxed 25", "25", True),
+    ("\\boxed{25 ", "25", False),
+    ("$\\boxed{25$", "25", True),
+    ("$\\boxed{\\frac{1}{2}$", "\\frac12", True),
+    ("\\boxed{ 25 }{}", "25", True),
+    ("\\boxed{\\boxed{25}}", "25", True),
+    ("\\framebox{25}", "25", True),
+    ("\\Boxed{25}", "25", False),
+    ("boxed{25}", "25", False),
+]
+
+
+@pytest.mark.parametrize(("response", "gold", "right"), GRADED)
+def test_responses_are_graded_by_what_they_declare(response: str, gold: str, right: bool, strict: MathGrader) -> None:
+    answer = strict.grade(response, gold)
+    assert answer.correct is right, answer
