@@ -9,7 +9,7 @@ from rich.console import Console
 
 from harness.errors import UsageError, nearest
 from harness.published import DEFAULT_TARGET
-from harness.report.comparison import COMPARISON, comparison_json, comparisons, labels, render_comparison
+from harness.report.comparison import COMPARISON, comparison_json, comparisons, labels, render_comparison, repeated_runs
 from harness.report.markdown import markdown
 from harness.report.model_index import model_index
 from harness.report.page import render_html
@@ -83,4 +83,8 @@ def _compare(results: list[Results], output: str, out: Path | None, accepted: tu
     for name, group in zip(names[1:], pairs, strict=True):
         for item in group:
             typer.echo(f"{name} against {names[0]}, {item.title}: {item.outcome}: {item.reason}")
+    for title, spread in repeated_runs(results):
+        told = f"per problem {spread.per_problem:.2f} times the expected spread (p = {spread.p_per_problem:.3f})"
+        between = f"between run means {spread.between_runs:.2f} times (p = {spread.p_between_runs:.3f})"
+        typer.echo(f"A/A over {spread.runs} runs, {title}: {told}, {between}")
     typer.echo(f"comparison: {path}")

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,14 @@ def comparisons(runs: Sequence[Results], accept: Iterable[str] = ()) -> list[lis
         [compare(base[row.score.benchmark], row, accepted) for row in run.rows if row.score.benchmark in base]
         for run in runs[1:]
     ]
+
+
+def repeated_runs(runs: Sequence[Results]) -> Iterator[tuple[str, Overdispersion]]:
+    """A/A for every benchmark that at least two runs share under one protocol: its title and the spread."""
+    for benchmark in dict.fromkeys(row.score.benchmark for row in runs[0].rows):
+        rows = [row for run in runs if (row := _row(run, benchmark)) is not None]
+        if len(rows) > 1 and (spread := repeated(rows)) is not None and not math.isnan(spread.per_problem):
+            yield rows[0].title, spread
 
 
 def comparison_json(found: RunComparison, name: str, base: str) -> dict[str, Any]:

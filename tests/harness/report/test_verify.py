@@ -70,6 +70,12 @@ def test_report_compares_runs(make_run, ringlite, tmp_path: Path) -> None:
     assert (machine["outcome"], machine["differences"]) == ("not comparable", ["chat_template"])
     accepted = ringlite("report", one, two, "--out", out, "--accept", "chat_template")
     assert "not comparable" not in accepted.stdout
+    assert "A/A" not in accepted.stdout  # another template is another thing
+
+
+def test_repeated_runs_are_held_against_each_other(make_run, ringlite) -> None:
+    runs = [make_run(f"run{seed}", n=16, seed=seed) for seed in (1, 2, 3)]
+    assert "A/A over 3 runs, AIME 2024: per problem" in ringlite("report", *runs).stdout
 
 
 @pytest.mark.parametrize(
@@ -86,6 +92,23 @@ def test_bad_input(make_run, ringlite, arguments: list[str], message: str) -> No
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_run_is_followed_at_its_looks(make_run, ringlite, tmp_path: Path) -> None:
+    out = tmp_path / "plan.json"
+    planned = ringlite("plan", "--benchmarks", "aime24", "--variance", "0.06", "--looks", 3, "--out", out)
+    assert planned.returncode == 0, planned.stderr
+    looks = json.loads(out.read_text())["benchmarks"][0]["schedule"]["looks"]
+    far = make_run("far", n=looks[0]["samples"], solve=lambda i: 0.2, strict=False)
+    done = ringlite("plan", "--follow", out, "--run", far)
+    assert "look 1 of 3: not reproduced" in done.stdout
+    assert done.stdout.strip().endswith("stop")
+    between = make_run("between", n=looks[0]["samples"] + 1, strict=False)
+    refused = ringlite("plan", "--follow", out, "--run", between)
+    assert refused.returncode == 2
+    assert f"sample up to -n {looks[1]['samples']} first" in refused.stderr
+    blocked = make_run("blocked", n=looks[0]["samples"], params={"max_tokens": 64}, strict=False)
+    assert "not comparable" in ringlite("plan", "--follow", out, "--run", blocked).stdout
 
 
 def test_markdown_cannot_be_broken_by_a_name(make_run) -> None:
