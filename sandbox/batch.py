@@ -19,7 +19,7 @@ MAX_LINE_BYTES = 256 << 20
 """A longer input line is refused without being held in memory."""
 
 _WINDOW_BYTES = 256 << 20
-_WINDOW_JOBS_PER_WORKER = 64
+_WINDOW_JOBS_PER_WORKER = 256
 
 
 class Executor(Protocol):
@@ -192,9 +192,12 @@ def _belongs(stored: Result, line: Line) -> bool:
 
 
 def _judged(lines: Iterator[Line], executor: Executor, workers: int) -> Iterator[tuple[Result, int]]:
-    """Runs jobs on ``workers`` threads, at most a window of jobs and of bytes ahead of the oldest unfinished one."""
+    """Runs jobs on ``workers`` threads, at most a window of jobs and of bytes ahead of the oldest unfinished one.
+
+    The bytes are those of the jobs and of the outputs that wait for an earlier job to finish.
+    """
     window: deque[tuple[Future[Result], int]] = deque()
-    waiting_bytes = 0
+    held = _Held()
     stop = threading.Event()
 
     def judge(line: Line) -> Result:
@@ -207,24 +210,44 @@ def _judged(lines: Iterator[Line], executor: Executor, workers: int) -> Iterator
             result = execute_safely(executor, job)
         except InvalidJob as error:
             return _refusal(line, job.id, str(error))
+        held.add(_size(result))
         return result.model_copy(update={"id": job.id, "input_sha256": line.sha256})
+
+    def oldest() -> tuple[Result, int]:
+        future, length = window.popleft()
+        result = future.result()
+        held.add(-length - _size(result))
+        return result, length
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="sandbox-batch")
     try:
         for line in lines:
             window.append((pool.submit(judge, line), line.length))
-            waiting_bytes += line.length
+            held.add(line.length)
             while window and (
                 window[0][0].done()
                 or len(window) >= workers * _WINDOW_JOBS_PER_WORKER
-                or (waiting_bytes > _WINDOW_BYTES and len(window) > 1)
+                or (held.bytes > _WINDOW_BYTES and len(window) > 1)
             ):
-                future, length = window.popleft()
-                waiting_bytes -= length
-                yield future.result(), length
+                yield oldest()
         while window:
-            future, length = window.popleft()
-            yield future.result(), length
+            yield oldest()
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _size(result: Result) -> int:
+    return len(result.stdout) + len(result.stderr)
+
+
+class _Held:
+    """A sum of bytes that several threads change."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        with self._lock:
+            self.bytes += count
