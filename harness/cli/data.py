@@ -95,7 +95,7 @@ def check(
     bad = ("changed", "damaged")
     red = [one.name for one in checks if one.status in bad or (one.status == "unavailable" and one.name in due)]
     if red:
-        raise CheckFailed(f"data of {', '.join(red)} is not what was expected")
+        raise CheckFailed(f"data of {', '.join(red)} is missing or not what was expected")
 
 
 @app.command()

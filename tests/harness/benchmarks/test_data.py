@@ -41,7 +41,7 @@ def test_lock_then_check_then_a_changed_row(ringlite, tmp_path: Path) -> None:  
     assert "aime24: changed:" in red.stdout
     assert "content hash" in red.stdout
     assert "humaneval: ok" in red.stdout
-    assert red.stderr == "error: data of aime24 is not what was expected\n"
+    assert red.stderr == "error: data of aime24 is missing or not what was expected\n"
 
 
 def test_damage_is_named_also_without_a_lock(ringlite, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import functools
 import gzip
 import json
 import os
@@ -15,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.card import Card, load_card
-from harness.errors import UsageError
+from harness.errors import DataUnavailable, UsageError
 from harness.loaders.gpqa import shuffled
 from harness.loaders.livecodebench import decode_tests, function_name, in_window, parse_window
+from harness.loaders.lock import write_lock
 from harness.loaders.read import read_rows
 from harness.loaders.rows import last_box
 from harness.problems import LoadOptions, load
@@ -284,3 +286,60 @@ def test_the_card_decides_the_column(tmp_path: Path) -> None:
     (tmp_path / "minerva_math.jsonl").write_text("".join(json.dumps(r) + "\n" for r in hub))
     assert load(card, tmp_path, OFFLINE).content_hash == first.content_hash
     assert isinstance(card, Card)
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def hub_cache(root: Path, dataset: str, commit: str, files: dict[str, str]) -> None:
+    """The hub library's cache as a download at ``commit`` leaves it."""
+    repository_folder = root / f"datasets--{dataset.replace('/', '--')}"
+    for name, text in files.items():
+        path = repository_folder / "snapshots" / commit / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (repository_folder / "refs").mkdir(exist_ok=True)
+    (repository_folder / "refs" / "main").write_text(commit)
+
+
+@pytest.fixture
+def cached_math500(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    import huggingface_hub
+
+    monkeypatch.delenv("RINGLITE_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    # The default of a parameter, fixed when the library was loaded.
+    download = functools.partial(huggingface_hub.snapshot_download, cache_dir=tmp_path / "hub")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    rows = [
+        {"problem": f"p{n}", "answer": str(n), "unique_id": f"u{n}", "subject": "s", "level": 1} for n in range(500)
+    ]
+    files = {"test.jsonl": "".join(json.dumps(row) + "\n" for row in rows), "README.md": "# MATH-500\n"}
+    for commit in (COMMIT[::-1], COMMIT):
+        hub_cache(tmp_path / "hub", "HuggingFaceH4/MATH-500", commit, files)
+    return tmp_path
+
+
+def test_the_commit_that_was_read_is_recorded(cached_math500: Path) -> None:
+    loaded = load(load_card("math500"), None, LoadOptions(hub="cached"))
+    assert (loaded.source.kind, loaded.source.where) == ("hub", "HuggingFaceH4/MATH-500")
+    assert loaded.source.revision == COMMIT
+    assert loaded.manifest()["source"]["revision"] == COMMIT
+    assert loaded.content_hash != loaded.expected_hash
+
+
+def test_the_lock_file_decides_the_commit(cached_math500: Path) -> None:
+    entries = {"math500": {"source": {"where": "HuggingFaceH4/MATH-500", "revision": COMMIT[::-1]}}}
+    write_lock(cached_math500 / "ringlite-data.lock.json", entries)
+    assert load(load_card("math500"), None, LoadOptions(hub="cached")).source.revision == COMMIT[::-1]
+    asked = LoadOptions(hub="cached", revision=COMMIT)
+    assert load(load_card("math500"), None, asked).source.revision == COMMIT
+
+
+def test_what_the_cache_lacks_is_unavailable(cached_math500: Path) -> None:
+    with pytest.raises(
+        DataUnavailable, match="hub cannot be reached for HuggingFaceH4/aime_2024, and it is not in the local"
+    ):
+        load(load_card("aime24"), None, LoadOptions(hub="cached"))
+    with pytest.raises(DataUnavailable):
+        load(load_card("math500"), None, LoadOptions(hub="cached", revision="f" * 40))
