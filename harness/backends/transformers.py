@@ -6,6 +6,7 @@ same batch gives the same samples, so an interrupted batch is drawn again as a w
 
 import importlib.metadata
 import importlib.util
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,8 @@ class TransformersBackend:
         for package in ("torch", "transformers", "accelerate"):
             if importlib.util.find_spec(package) is None:
                 raise UsageError(f"the transformers backend needs {package}: pip install 'ringlite[hf]'")
+        # Threads that spin while they wait make a shared machine several times slower; read when torch is first loaded.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if options.dtype not in ("auto", *_DTYPES):
             raise UsageError(
                 f"unknown dtype '{options.dtype}'{nearest(options.dtype, _DTYPES)}; known: auto, {', '.join(_DTYPES)}"

@@ -16,6 +16,7 @@ from harness.card import PromptStyle, card_names
 from harness.cli.results import show_results
 from harness.errors import UsageError, nearest
 from harness.generations import stated_sampling, survey
+from harness.grading_scorers import scorer_names
 from harness.loaders.livecodebench import parse_window
 from harness.problems import LoadOptions
 from harness.protocol import Task
@@ -100,6 +101,7 @@ def score(
     chosen = _backend_name(backend, base_url, replay)
     if take_all and limit is not None:
         raise UsageError("--all and --limit contradict each other; give one of them")
+    find_target(against)  # a typing error should cost neither a model's loading nor a run
     default_run = model is None and benchmarks is None and chosen == "transformers"
     if default_run:
         limit = embedded.LIMIT if limit is None and not take_all else limit
@@ -117,6 +119,8 @@ def score(
     )
     asked = Overrides(n, limit, temperature, top_p, top_k, max_tokens, _style(prompt_style))
     tasks = [make_task(name, data, options, asked) for name in names]
+    for task in tasks:
+        scorer_names(task.card, scorer or ())
     engine: Backend
     if chosen == "openai":
         if base_url is None:
@@ -157,7 +161,6 @@ def _run(
     accept: list[str] | tuple[()],
     as_json: bool,
 ) -> None:
-    find_target(against)  # a typing error should not cost a run
     try:
         folder = out or default_folder(engine.describe(), asked, options, seed)
         _announce(tasks, folder)
