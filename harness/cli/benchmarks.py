@@ -41,7 +41,9 @@ def benchmarks(
     elif name is not None:
         typer.echo(card_text(*rows[0]))
     else:
-        Console().print(_table(rows))
+        # Piped output is not folded: a line is a benchmark.
+        console = Console()
+        (console if console.is_terminal else Console(width=240)).print(_table(rows))
 
 
 def _described(card: Card, place: Whereabouts, full: bool) -> dict[str, Any]:

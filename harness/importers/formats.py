@@ -42,7 +42,9 @@ def lm_eval(row: Row) -> Iterator[Generation]:
     responses = list(_flat(row.get("resps") if row.get("resps") is not None else row.get("filtered_resps")))
     if not responses:
         raise ValueError("'resps' holds no response")
-    metadata = {"lm_eval_doc_id": row.get("doc_id")}
+    metadata: dict[str, Any] = {"lm_eval_doc_id": row.get("doc_id")}
+    if any(key.startswith("choice") for key in doc):
+        metadata["own_options"] = True
     for response in responses:
         yield Generation(name, response, text=text, metadata=metadata)
 

@@ -40,6 +40,11 @@ def read_generations(
             index = counts.get(problem.id, 0)
         counts[problem.id] = max(counts.get(problem.id, 0), index + 1)
         metadata = dict(generation.metadata)
+        if card.answer_type == "choice" and metadata.get("own_options"):
+            raise UsageError(
+                f"{place}: this task put the options in an order of its own, so its letters are not those of "
+                f"'{card.name}'; sample with the task ringlite_{card.name} (benchmarks/lm_eval) instead"
+            )
         if metadata.pop("continues_prompt", False):
             metadata["program"] = problem.prefix + generation.response
         yield Sample(

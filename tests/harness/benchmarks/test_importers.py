@@ -140,6 +140,14 @@ def test_samples_that_lm_eval_itself_logged(tmp_path: Path) -> None:
     assert {s.response for s in found} == {"lol"}
 
 
+def test_letters_for_options_in_another_order_are_refused(tmp_path: Path) -> None:
+    card = load_card("gpqa_diamond")
+    doc = {"Record ID": "rec1", "Question": "q", "choice1": "a", "choice2": "b", "answer": "(B)"}
+    path = write(tmp_path / "s.jsonl", [{"doc_id": 0, "doc": doc, "resps": [["(B)"]]}])
+    with pytest.raises(UsageError, match="line 1: this task put the options in an order of its own"):
+        list(read_generations(path, card, [Problem("rec1", "q", "A")]))
+
+
 @pytest.mark.data
 def test_the_real_eval_all_file(data: Path) -> None:
     card = load_card("livecodebench")
