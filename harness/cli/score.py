@@ -44,7 +44,7 @@ def score(
     ] = None,
     n: Annotated[int | None, typer.Option("-n", help="Samples a problem. Default: the paper's number.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first so many problems of each benchmark.")] = None,
-    take_all: Annotated[bool, typer.Option("--all", help="All problems (the default run takes the first 20).")] = False,
+    take_all: Annotated[bool, typer.Option("--all", help="All problems (the default run takes the first 40).")] = False,
     data: Annotated[
         Path | None, typer.Option(help="Folder with benchmark rows. Default: RINGLITE_DATA, then the hub.")
     ] = None,
@@ -95,7 +95,7 @@ def score(
 ) -> None:
     """Sample a model on benchmarks, grade, score and compare with the paper.
 
-    Without options: the embedded SmolLM2-135M-Instruct on the first 20 problems of HumanEval, greedy, 256 tokens.
+    Without options: the embedded SmolLM2-135M-Instruct on the first 40 problems of HumanEval, greedy, 200 tokens.
     A run that was stopped or killed goes on when the same command is given again; nothing is done twice.
     """
     chosen = _backend_name(backend, base_url, replay)
