@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -38,6 +39,18 @@ def check_gold(gold: Any, kind: Kind) -> tuple[str, ...]:
     elif kind != "math":
         raise UsageError(f"unknown kind of answer {kind!r}{nearest(str(kind), ('math', 'aime'))}; known: math, aime")
     return golds
+
+
+_GRADERS: "weakref.WeakSet[MathGrader]" = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    """In a forked child: another thread of the parent may have held a lock when the process was copied."""
+    for grader in list(_GRADERS):
+        grader._lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_locks)
 
 
 class MathGrader:
@@ -89,10 +102,7 @@ class MathGrader:
         self._pool = WorkerPool(self.workers, deadline)
         self._memo: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
         self._lock = threading.Lock()
-        os.register_at_fork(after_in_child=self._after_fork)
-
-    def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        _GRADERS.add(self)
 
     def __getstate__(self) -> dict[str, Any]:
         names = (

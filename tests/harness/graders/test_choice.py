@@ -379,7 +379,7 @@ DISTRACTORS = [
 ]
 
 
-@pytest.mark.parametrize(("phrase", "form"), itertools.product(PHRASES, FORMS))
+@pytest.mark.parametrize(("phrase", "form"), list(itertools.product(PHRASES, FORMS)))
 def test_phrasings_of_models(phrase: str, form: str) -> None:
     for letter, before in zip("ABCD", itertools.cycle(DISTRACTORS)):
         for end in ("", ".", "\n"):
