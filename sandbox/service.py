@@ -117,6 +117,8 @@ def serve_forever(settings: ServiceSettings) -> int:
             flush=True,
         )
         uvicorn.Server(config).run(sockets=[listener])
+        for number in (signal.SIGTERM, signal.SIGINT):  # everything is answered; a second signal changes nothing
+            signal.signal(number, signal.SIG_IGN)
     return 0
 
 
