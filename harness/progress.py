@@ -8,10 +8,8 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
-    SpinnerColumn,
     TaskID,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.progress import Task as Bar
@@ -27,7 +25,7 @@ class _Rate(ProgressColumn):
         if not task.speed:
             return Text("")
         tokens = task.fields["tokens"] / task.elapsed if task.elapsed else 0.0
-        return Text(f"{task.speed:.2g} samples/s, {tokens:.0f} tokens/s", style="cyan")
+        return Text(f"{task.speed:.2g}/s {tokens:.0f} tok/s", style="cyan", no_wrap=True)
 
 
 class RunProgress:
@@ -36,15 +34,13 @@ class RunProgress:
     def __init__(self) -> None:
         console = Console(stderr=True)
         self._progress = Progress(
-            SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=12),
             MofNCompleteColumn(),
             _Rate(),
-            TextColumn("{task.fields[graded]} graded"),
-            TimeElapsedColumn(),
+            TextColumn("{task.fields[graded]} graded,"),
+            TimeRemainingColumn(compact=True),
             TextColumn("left"),
-            TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
         )

@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A busy machine must not fail a property.
+settings.register_profile("harness", deadline=None)
+settings.load_profile("harness")
 
 SUMS_CARD = """\
 name: sums
@@ -89,7 +94,7 @@ def ringlite() -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command(*arguments), capture_output=True, text=True, timeout=280, env=environment(), check=False, **options
+            command(*arguments), capture_output=True, text=True, timeout=800, env=environment(), check=False, **options
         )
 
     return run
