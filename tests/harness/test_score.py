@@ -21,7 +21,6 @@ from harness.cli.score import app
 from harness.errors import UsageError
 from harness.store import read_grades, read_manifest, read_samples
 
-
 # Minutes where several sessions share two cores, seconds where nobody else works.
 pytestmark = pytest.mark.timeout(900)
 
