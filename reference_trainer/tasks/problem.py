@@ -53,7 +53,10 @@ class ToyDomain(Protocol):
     the end token.
     """
 
-    levels: tuple[int, ...]
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Difficulties, 1 is the easiest."""
+        ...
 
     def draw(self, level: int, random: Random) -> ToyProblem:
         """A random problem of this level, of any set."""

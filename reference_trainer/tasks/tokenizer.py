@@ -45,7 +45,7 @@ def toy_tokenizer() -> "PreTrainedTokenizerFast":
     tokenizer.decoder = decoders.Fuse()
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
     tokenizer.add_tokens([AddedToken(word, normalized=False) for word in WORDS])
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers annotates no constructor
         tokenizer_object=tokenizer,
         pad_token=PAD,
         eos_token=END,
