@@ -1,6 +1,5 @@
 """C++: standards, verdicts, the precompiled header, the compile cache, and compilers that are fed bombs."""
 
-
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
