@@ -182,6 +182,10 @@ class Container:
             self.healthy = False
             raise ContainerLost(f"a worker is gone: {error}") from error
 
+    def has_report(self) -> bool:
+        """Whether the job has ended and its report waits to be read."""
+        return bool(select.select([self.control], [], [], 0)[0])
+
     def wait(self) -> Report:
         """Waits for the end of the job.
 
@@ -233,6 +237,8 @@ class Container:
     def close(self) -> None:
         """Ends the worker and everything in it, and waits until it is gone."""
         self.healthy = False
+        if self.control.fileno() < 0:
+            return
         self.control.close()
         os.close(self._complaints)
         with contextlib.suppress(ProcessLookupError):

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from sandbox import calls, units
 from sandbox.container import Confinement, ContainerLost
 from sandbox.errors import InvalidJob, IsolationUnavailable, SandboxError
+from sandbox.examiner import Examiners
 from sandbox.job import Job, Result, parse_job
 from sandbox.judge import judge, run_program
 from sandbox.languages import CompileFailed, Language, load
@@ -42,6 +43,7 @@ class Sandbox:
         confinement, self.isolation = confine(isolation)
         self._pool = Pool(self.workers, confinement)
         self._workshop = Workshop(self._pool)
+        self._examiners = Examiners(self._pool)
         self._languages: dict[str, Language] = {}
         self._lock = threading.Lock()
         try:
@@ -74,6 +76,7 @@ class Sandbox:
     def close(self) -> None:
         """Ends all workers. Jobs still running end with an error."""
         self._workshop.close()
+        self._examiners.close()
         self._pool.close()
 
     def execute(self, job: Job | Mapping[str, Any]) -> Result:
@@ -108,7 +111,7 @@ class Sandbox:
             raise InvalidJob(f"language: {missing}")
         try:
             if job.mode == "unit":
-                return units.run(job, language, self._pool, self.isolation)
+                return units.run(job, language, self._pool, self._examiners, self.isolation)
             program = language.compile(job, self._workshop)
         except CompileFailed as error:
             return self._not_compiled(job, error)

@@ -3,18 +3,23 @@
 The candidate never sees the tests' code, memory or files; the outcome of each test comes from the tests' side.
 """
 
+import contextlib
 import json
 import socket
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from sandbox.container import Container, Job
+from sandbox.container import Container, Job, Report
 from sandbox.errors import InvalidJob
+from sandbox.examiner import MEMORY_MB as EXAMINER_MB
+from sandbox.examiner import Examiners
 from sandbox.job import CaseResult, Result, UnitTests, Verdict
 from sandbox.job import Job as SandboxJob
 from sandbox.judge import job_files
 from sandbox.languages import Language, Outcome
 from sandbox.languages.python import Python
+from sandbox.plain_tests import is_plain
 from sandbox.pool import Pool
 from sandbox.process import closing, empty, outcome, pack, read, sealed
 from sandbox.verdicts import case_result, describe, python_syntax, summarize, verdict_of
@@ -31,7 +36,7 @@ _OUTCOMES: dict[str, Verdict] = {
 }
 
 
-def run(job: SandboxJob, language: Language, pool: Pool, isolation: str) -> Result:
+def run(job: SandboxJob, language: Language, pool: Pool, examiners: Examiners, isolation: str) -> Result:
     """Runs the tests against the candidate."""
     tests = job.tests
     if not isinstance(language, Python):
@@ -42,32 +47,77 @@ def run(job: SandboxJob, language: Language, pool: Pool, isolation: str) -> Resu
         raise InvalidJob("tests.entry_point: framework 'check' needs the name that check() is called with")
     if not all(part.isidentifier() for part in tests.module.split(".")):
         raise InvalidJob(f"tests.module: {tests.module!r} is no module name")
-    image = language.image_for(job.code)
-    tests_image = language.tests_image(tests.framework, tests.test_code)
-    limits = job.limits
-    with pool.lease(image, limits.file_kb) as container, pool.lease(tests_image, limits.file_kb) as examiner:
-        candidate, test_side, report = _examine(job, tests, container, examiner)
+    sides = _Sides(job, tests, language, pool, examiners)
+    candidate, test_side, report = sides.plain() if sides.is_plain else sides.apart()
     return _result(job, candidate, test_side, report, isolation)
 
 
-def _examine(
-    job: SandboxJob, tests: UnitTests, container: Container, examiner: Container
-) -> tuple[Outcome, Outcome, dict[str, Any]]:
-    ours, theirs = socket.socketpair()
-    limits = job.limits
-    more = limits.model_copy(update={"memory_mb": limits.memory_mb + _TESTS_MB, "processes": limits.processes + 16})
-    cap = limits.output_kb * 1024
-    with closing([]) as fds, ours, theirs:
-        fds += [_pack_candidate(job, tests), sealed(b""), empty(), empty()]
-        fds += [_pack_tests(tests), sealed(b""), empty(), empty(), empty()]
-        container.start(Job("module", *fds[:4], limits, (theirs.fileno(),)))
-        examiner.start(Job("tests", *fds[4:8], more, (ours.fileno(), fds[8])))
-        ours.close()
+class _Sides:
+    """The two processes of a job: the candidate's always a fresh one, the tests' a fresh one unless they are plain."""
+
+    def __init__(
+        self, job: SandboxJob, tests: UnitTests, language: Python, pool: Pool, examiners: Examiners
+    ) -> None:
+        self._job, self._tests, self._pool, self._examiners = job, tests, pool, examiners
+        self._image = language.image_for(job.code)
+        self._tests_image = language.tests_image(tests.framework, tests.test_code)
+        limits = job.limits
+        more = {"memory_mb": limits.memory_mb + _TESTS_MB, "processes": limits.processes + 16}
+        self._more = limits.model_copy(update=more)
+        in_process = tests.framework in ("check", "asserts") and self._more.memory_mb <= EXAMINER_MB
+        self.is_plain = in_process and is_plain(tests.test_code)
+
+    def plain(self) -> tuple[Outcome, Outcome, dict[str, Any]]:
+        """Plain tests run in a warm examiner."""
+        job, more = self._job, self._more
+        with (
+            self._pool.lease(self._image, job.limits.file_kb) as container,
+            self._examiners.lend(self._tests_image, more) as examiner,
+            self._joined() as (fds, ours, theirs),
+        ):
+            self._start_candidate(container, fds, theirs)
+            fds += [empty(), empty(), empty()]
+            report = examiner.run(_tests_header(self._tests), [ours.fileno(), *fds[4:7]], container, more)
+            ours.close()
+            return self._collect(container, report, fds, *fds[4:7])
+
+    def apart(self) -> tuple[Outcome, Outcome, dict[str, Any]]:
+        """Any other tests get a process of their own."""
+        job, more = self._job, self._more
+        with (
+            self._pool.lease(self._image, job.limits.file_kb) as container,
+            self._pool.lease(self._tests_image, job.limits.file_kb) as examiner,
+            self._joined() as (fds, ours, theirs),
+        ):
+            self._start_candidate(container, fds, theirs)
+            fds += [empty(), empty(), empty(), sealed(b""), pack(_tests_header(self._tests), {})]
+            channels = (ours.fileno(), fds[6])
+            examiner.start(Job("tests", fds[8], fds[7], fds[4], fds[5], more, channels))
+            ours.close()
+            return self._collect(container, examiner.wait(), fds, *fds[4:7])
+
+    @contextlib.contextmanager
+    def _joined(self) -> Iterator[tuple[list[int], socket.socket, socket.socket]]:
+        ours, theirs = socket.socketpair()
+        with closing([]) as fds, ours, theirs:
+            yield fds, ours, theirs
+
+    def _start_candidate(self, container: Container, fds: list[int], theirs: socket.socket) -> None:
+        fds += [_pack_candidate(self._job, self._tests), sealed(b""), empty(), empty()]
+        job = Job("module", fds[0], fds[1], fds[2], fds[3], self._job.limits, (theirs.fileno(),))
+        container.start(job)
         theirs.close()
-        test_side = outcome(examiner.wait(), more, read(fds[6], cap), read(fds[7], cap))
-        candidate = outcome(container.stop(), limits, read(fds[2], cap), read(fds[3], cap))
-        text, cut = read(fds[8], _REPORT_BYTES)
-    return candidate, test_side, json.loads(text) if text and not cut else {}
+
+    def _collect(
+        self, container: Container, tests: Report, fds: list[int], stdout: int, stderr: int, report: int
+    ) -> tuple[Outcome, Outcome, dict[str, Any]]:
+        cap = self._job.limits.output_kb * 1024
+        test_side = outcome(tests, self._more, read(stdout, cap), read(stderr, cap))
+        if test_side.stdout_cut or test_side.stderr_cut:
+            test_side = replace(test_side, ending="output_limit", limit=f"{self._job.limits.output_kb} KiB of output")
+        candidate = outcome(container.stop(), self._job.limits, read(fds[2], cap), read(fds[3], cap))
+        text, cut = read(report, _REPORT_BYTES)
+        return candidate, test_side, json.loads(text) if text and not cut else {}
 
 
 def _pack_candidate(job: SandboxJob, tests: UnitTests) -> int:
@@ -77,17 +127,15 @@ def _pack_candidate(job: SandboxJob, tests: UnitTests) -> int:
     return pack({**header, "source": source}, {**job_files(job), path: source})
 
 
-def _pack_tests(tests: UnitTests) -> int:
-    source = tests.test_code.encode("utf-8", "surrogatepass")
-    header = {
+def _tests_header(tests: UnitTests) -> dict[str, Any]:
+    return {
         "env": {},
         "args": [],
         "module": tests.module,
         "framework": tests.framework,
         "entry_point": tests.entry_point,
-        "source": source,
+        "source": tests.test_code.encode("utf-8", "surrogatepass"),
     }
-    return pack(header, {})
 
 
 def _result(

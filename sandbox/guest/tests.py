@@ -1,9 +1,12 @@
 """Mode ``unit`` on the tests' side: runs them where the candidate is only a voice on a socket, and notes each outcome."""
 
+import _socket
 import builtins
 import json
+import marshal
 import os
 import sys
+import time
 import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -12,11 +15,46 @@ from sandbox.guest import program, rpc, standins
 
 _TEST_MODULE = "test_candidate"
 _MESSAGE = 2000
+_MAX_REQUEST = 1 << 18
 
 
 def main(header: dict[str, Any], channel: int) -> int:
     """Runs the tests; writes ``{"tests": [[name, outcome, message], ...]}`` to the descriptor after the channel."""
     program.prepare(header)
+    examine(header, channel, channel + 1)
+    return 0
+
+
+def serve(header: dict[str, Any], channel: int) -> int:
+    """Runs one set of plain tests after the other, as long as the driver sends them.
+
+    A message is a marshalled header with four descriptors: the candidate's socket, standard output and error, the report. The
+    answer is the CPU time it took.
+    """
+    socket = _socket.socket(fileno=channel)
+    known = set(sys.modules)
+    while True:
+        message, ancillary, _, _ = socket.recvmsg(_MAX_REQUEST, _socket.CMSG_SPACE(16))
+        if not message:
+            return 0
+        data = ancillary[0][2]
+        candidate, stdout, stderr, report = (int.from_bytes(data[i : i + 4], sys.byteorder) for i in (0, 4, 8, 12))
+        start = time.process_time()
+        os.dup2(stdout, 1)
+        os.dup2(stderr, 2)
+        try:
+            examine(marshal.loads(message), candidate, report)
+        finally:
+            for fd in (candidate, stdout, stderr, report):
+                os.close(fd)
+        for name in [name for name in sys.modules if name not in known]:
+            if name.partition(".")[0] not in sys.stdlib_module_names:
+                del sys.modules[name]
+        socket.send(repr(time.process_time() - start).encode())
+
+
+def examine(header: dict[str, Any], channel: int, target: int) -> None:
+    """Runs tests against the candidate at the other end of ``channel`` and writes the report to ``target``."""
     tests: list[list[str]] = []
     report: dict[str, Any] = {"tests": tests}
     try:
@@ -35,10 +73,9 @@ def main(header: dict[str, Any], channel: int) -> int:
         report["gone"] = str(error)
     except BaseException as error:  # noqa: BLE001 - whatever the tests' code did, it did not pass
         report["broken"] = _explain(error)
-    os.pwrite(channel + 1, json.dumps(report).encode(), 0)
+    os.pwrite(target, json.dumps(report).encode(), 0)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    return 0
 
 
 class _InvalidTests(Exception):

@@ -11,7 +11,7 @@ from sandbox.jail import syscalls as sc
 
 JOB_ID = 1000
 _PAYLOAD, _FIRST_CHANNEL = 3, 4
-_GUESTS = {"program": program.main, "calls": calls.main, "module": module.main, "tests": tests.main}
+_GUESTS = {"program": program.main, "calls": calls.main, "module": module.main, "tests": tests.main, "examiner": tests.serve}
 _FIXED_LIMITS = (
     (resource.RLIMIT_CORE, 0),
     (resource.RLIMIT_NOFILE, 512),

@@ -1,0 +1,136 @@
+"""Warm processes that run plain tests, one job after the other: forking one for each job would cost as much as the candidate.
+
+Only tests that ``plain_tests`` knows to leave nothing behind come here. The candidate never does: it is a socket here too.
+"""
+
+import contextlib
+import marshal
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from sandbox.container import Container, ContainerLost, Job, JobEnded, Report
+from sandbox.job import Limits
+from sandbox.languages import Image
+from sandbox.pool import Pool
+from sandbox.process import closing, empty, pack, sealed
+
+MEMORY_MB = 4096
+_FOREVER = 3600.0 * 24 * 365
+_TICK = 0.5
+_PATIENCE = 20
+"""Ticks that tests get to notice that the candidate is gone."""
+_RECYCLE_AFTER = 2000
+
+
+class Examiner:
+    """One warm process in a container of its own."""
+
+    def __init__(self, pool: Pool, image: Image, limits: Limits) -> None:
+        self.jobs = 0
+        bounds = limits.model_copy(update={"time_s": _FOREVER, "wall_s": _FOREVER, "memory_mb": MEMORY_MB})
+        self._container = Container(image, limits.file_kb, pool.confinement)
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs, closing([]) as fds:
+                fds += [pack({"env": {}, "args": []}, {}), sealed(b""), empty(), empty()]
+                self._container.start(Job("examiner", fds[0], fds[1], fds[2], fds[3], bounds, (theirs.fileno(),)))
+        except BaseException:
+            self._container.close()
+            raise
+        self._channel = ours
+
+    def run(self, header: dict[str, Any], fds: list[int], candidate: Container, limits: Limits) -> Report:
+        """Runs tests; ``fds``: the candidate's socket, standard output and error, the report.
+
+        Raises:
+            ContainerLost: The examiner is gone; nobody is to blame.
+        """
+        self.jobs += 1
+        try:
+            socket.send_fds(self._channel, [marshal.dumps(header)], fds)
+        except OSError as error:
+            raise ContainerLost(f"the examiner is gone: {error}") from error
+        poll = select.poll()
+        for source in (self._channel, self._container.control):
+            poll.register(source, select.POLLIN)
+        cpu, alone = 0.0, 0
+        while True:
+            events = dict(poll.poll(_TICK * 1000))
+            if self._channel.fileno() in events:
+                answer = self._channel.recv(64)
+                if answer:
+                    return Report("", 0, float(answer), 0.0, 0)
+            if events:
+                return self._ended(self._container.wait(), limits)
+            try:
+                cpu += self._container.mark().cpu
+            except JobEnded as end:
+                return self._ended(end.report, limits)
+            alone += candidate.has_report()
+            if cpu > limits.time_s or alone > _PATIENCE:
+                self.close()
+                return Report("cpu" if cpu > limits.time_s else "", None, cpu, 0.0, 0)
+
+    def _ended(self, report: Report, limits: Limits) -> Report:
+        self.close()
+        if report.over != "memory":
+            raise ContainerLost("the examiner ended")
+        return report
+
+    @property
+    def fit(self) -> bool:
+        """Whether it may take another job."""
+        return self._container.healthy and self.jobs < _RECYCLE_AFTER and self._container.alive()
+
+    def close(self) -> None:
+        """Ends it."""
+        self._channel.close()
+        self._container.close()
+
+
+class Examiners:
+    """Examiners that wait for work, by image and scratch size."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._lock = threading.Lock()
+        self._free: list[tuple[Image, int, Examiner]] = []
+        self._closed = False
+
+    @contextlib.contextmanager
+    def lend(self, image: Image, limits: Limits) -> Iterator[Examiner]:
+        """Lends one; nobody else has it meanwhile."""
+        examiner = self._take(image, limits) or Examiner(self._pool, image, limits)
+        try:
+            yield examiner
+        except BaseException:
+            examiner.close()
+            raise
+        with self._lock:
+            kept = examiner.fit and not self._closed and len(self._free) < 2 * self._pool.workers
+            if kept:
+                self._free.append((image, limits.file_kb, examiner))
+        if not kept:
+            examiner.close()
+
+    def _take(self, image: Image, limits: Limits) -> Examiner | None:
+        while True:
+            with self._lock:
+                found = next((i for i, (a, b, _) in enumerate(self._free) if a is image and b == limits.file_kb), None)
+                if found is None:
+                    return None
+                _, _, examiner = self._free.pop(found)
+            if examiner.fit:
+                return examiner
+            examiner.close()
+
+    def close(self) -> None:
+        """Ends those that wait; those at work end when they are given back."""
+        with self._lock:
+            self._closed = True
+            free, self._free = self._free, []
+        for _, _, examiner in free:
+            examiner.close()

@@ -1,0 +1,54 @@
+"""Which tests are plain: they can leave nothing behind in the interpreter that runs them, so a warm one may take the next.
+
+An allow-list over the syntax tree. Whatever it does not know is not plain and gets a process of its own; nothing else depends on it.
+"""
+
+import ast
+from functools import lru_cache
+
+_MODULES = {"bisect", "collections", "functools", "heapq", "itertools", "math", "typing"}
+_NAMES = {
+    "__import__", "breakpoint", "compile", "copyright", "credits", "delattr", "dir", "eval", "exec", "exit", "getattr",
+    "globals", "help", "input", "license", "locals", "memoryview", "object", "open", "quit", "setattr", "super", "type", "vars",
+}  # fmt: skip
+_ATTRIBUTES = {
+    "ForwardRef", "cr_frame", "f_builtins", "f_globals", "format", "format_map", "get_type_hints", "gi_frame", "register",
+    "singledispatch", "singledispatchmethod", "tb_frame",
+}  # fmt: skip
+_MAX_SOURCE = 64 << 10
+_REFUSED_NODES = (ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await, ast.Nonlocal, ast.Delete, ast.ClassDef, ast.Match)
+
+
+@lru_cache(maxsize=512)
+def is_plain(source: str) -> bool:
+    """Whether the tests consist of assertions, calls and arithmetic over a few pure modules."""
+    if len(source) > _MAX_SOURCE:
+        return False
+    try:
+        tree = ast.parse(source)
+        return all(_plain(node) for node in ast.walk(tree))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+
+
+def _plain(node: ast.AST) -> bool:
+    match node:
+        case ast.Import(names=names):
+            return all(alias.name in _MODULES and _fair(alias.asname or "x") for alias in names)
+        case ast.ImportFrom(module=module, names=names, level=0):
+            fair = all(_fair(a.name) and a.name not in _ATTRIBUTES and _fair(a.asname or "x") for a in names)
+            return module in _MODULES and fair
+        case ast.ImportFrom():
+            return False
+        case ast.Name(id=name, ctx=context):
+            metadata = isinstance(context, ast.Store) and name.startswith("METADATA")
+            return metadata or (_fair(name) and name not in _NAMES)
+        case ast.Attribute(attr=name, ctx=context):
+            return isinstance(context, ast.Load) and _fair(name) and name not in _ATTRIBUTES
+        case ast.FunctionDef(name=name) | ast.arg(arg=name):
+            return _fair(name) and name not in _NAMES
+    return not isinstance(node, _REFUSED_NODES)
+
+
+def _fair(name: str) -> bool:
+    return not name.startswith("__")
