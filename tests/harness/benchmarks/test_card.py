@@ -123,7 +123,7 @@ def test_messages_follow_style_and_system_prompt() -> None:
     problem = Problem("x", "ask", "1", prefix="def f():\n")
     lcb, humaneval = load_card("livecodebench"), load_card("humaneval")
     assert [m["role"] for m in lcb.messages(problem)] == ["system", "user"]
-    assert humaneval.messages(problem) == ({"role": "user", "content": "def f():\n"},)
+    assert humaneval.messages(problem) == ({"role": "user", "content": "def f():"},)  # no white space at the end
     assert humaneval.messages(problem, "chat") == ({"role": "user", "content": "ask"},)
 
 
