@@ -75,6 +75,7 @@ class _Server(rpc.Hooks):
 
     def __init__(self, module: types.ModuleType) -> None:
         self.peer: Any = None
+        self._paper: Any = _paper()
         self._module = module
         self._objects: list[Any] = [module]
         self._numbers = {id(module): 0}
@@ -118,29 +119,41 @@ class _Server(rpc.Hooks):
 
     def _do_call(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         given = rpc.containers([args, kwargs])[1:]
-        before = wire.encode([args, kwargs], self.pack) if len(given) > 2 else ""
+        before = self.peer.text
         value, printed = self._printing(lambda: function(*args, **kwargs))
-        after = wire.encode([args, kwargs], self.pack) if before else ""
-        changed = [args, kwargs] if before != after else None
-        same = next((n for n, item in enumerate(given) if item is value), None)
+        changed = same = None
+        if len(given) > 2:  # more than the two that hold the arguments
+            after = wire.encode([args, kwargs], self.pack)
+            if not before.endswith(after[1:].encode("ascii") + b"]"):
+                changed = [args, kwargs]
+            same = next((n for n, item in enumerate(given) if item is value), None)
         return [value if same is None else None, printed, changed, same]
 
     def _printing(self, action: Any) -> list[Any]:
         """The value of an action, and what it printed: a test may be capturing standard output."""
-        outside, sys.stdout = sys.stdout, io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape", newline="\n")
-        inside = sys.stdout
+        outside, sys.stdout = sys.stdout, self._paper
         try:
             value = action()
         except BaseException:
             sys.stdout = outside
-            inside.flush()
-            text = inside.buffer.getvalue().decode("utf-8", "replace")  # type: ignore[attr-defined]  # a BytesIO
+            text = self._printed()
             if text:
                 self.peer.request("print", text)
             raise
         sys.stdout = outside
-        inside.flush()
-        return [value, inside.buffer.getvalue().decode("utf-8", "replace")]  # type: ignore[attr-defined]  # a BytesIO
+        return [value, self._printed()]
+
+    def _printed(self) -> str:
+        if self._paper.closed:
+            self._paper = _paper()
+        self._paper.flush()
+        ink = self._paper.buffer
+        if not ink.tell():
+            return ""
+        text = ink.getvalue().decode("utf-8", "replace")
+        ink.seek(0)
+        ink.truncate()
+        return str(text)
 
     def pack(self, value: Any) -> Any:
         """A reference to an object of ours, or back to one of the tests'."""
@@ -202,6 +215,10 @@ class _Server(rpc.Hooks):
         """The exception that something of the tests raised."""
         name, args, *_ = described
         return (rpc.builtin_exception(name) or RuntimeError)(*args)
+
+
+def _paper() -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape", newline="\n")
 
 
 def array(body: list[Any]) -> Any:

@@ -29,6 +29,8 @@ class Peer:
         self._fd = fd
         self._read = wire.Reader(hooks.build)
         self._serve = serve
+        self._rest = b""
+        self.text = b""  # of the message that was read last
         self.hooks = hooks
 
     def request(self, operation: str, *arguments: Any) -> Any:
@@ -84,34 +86,39 @@ class Peer:
             raise Gone(str(error)) from None
 
     def _receive(self) -> list[Any]:
-        length = int.from_bytes(self._exactly(4), "big")
-        if length > _MAX_FRAME:
-            raise Gone("the other side broke the protocol")
+        self.text = self._frame()
         try:
-            message = self._read(self._exactly(length))
+            message = self._read(self.text)
         except ValueError as error:
             raise Gone(f"the other side broke the protocol: {error}") from None
         if not isinstance(message, list) or len(message) not in (2, 3) or (message[0] == 0 and len(message) != 3):
             raise Gone("the other side broke the protocol")
         return message
 
-    def _exactly(self, size: int) -> bytes:
-        data = self._some(size)
-        if len(data) == size:
-            return data
-        parts = [data]
-        size -= len(data)
-        while size:
-            parts.append(self._some(size))
-            size -= len(parts[-1])
-        return b"".join(parts)
+    def _frame(self) -> bytes:
+        """The next frame; the sides take turns, so one read brings all of a small one."""
+        data = self._rest or self._some()
+        while len(data) < 4:
+            data += self._some()
+        end = 4 + int.from_bytes(data[:4], "big")
+        if end > _MAX_FRAME:
+            raise Gone("the other side broke the protocol")
+        if len(data) < end:
+            parts = [data]
+            missing = end - len(data)
+            while missing > 0:
+                parts.append(self._some())
+                missing -= len(parts[-1])
+            data = b"".join(parts)
+        self._rest = data[end:]
+        return data[4:end]
 
-    def _some(self, size: int) -> bytes:
+    def _some(self) -> bytes:
         try:
-            data = os.read(self._fd, min(size, 1 << 20))
+            data = os.read(self._fd, 1 << 16)
         except OSError:
             data = b""
-        if not data and size:
+        if not data:
             raise Gone("the other side has hung up")
         return data
 

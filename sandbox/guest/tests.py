@@ -9,6 +9,7 @@ import sys
 import time
 import types
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from sandbox.guest import program, rpc, standins
@@ -146,18 +147,28 @@ def _explain(error: BaseException) -> str:
     return (place + type(error).__name__ + (f": {text}" if text else ""))[:_MESSAGE]
 
 
-def _missing_names(code: types.CodeType, candidate: _Module) -> dict[str, Any]:
+def _missing_names(used: frozenset[str], candidate: _Module) -> dict[str, Any]:
     """What the tests use without defining it, taken from the candidate: upstream runs both in one namespace.
 
     Built-ins stay those of the tests.
     """
+    return {name: _resolve(candidate, name) for name in used & candidate._names if not hasattr(builtins, name)}
+
+
+@lru_cache(maxsize=256)
+def _compiled(source: bytes, path: str) -> tuple[types.CodeType, frozenset[str]]:
+    """The code of tests and the names that it uses; samples of one problem meet the same tests again and again."""
+    try:
+        code = compile(source, path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise _InvalidTests(f"line {getattr(error, 'lineno', 0)}: {error}") from error
     used: set[str] = set()
     waiting = [code]
     while waiting:
         part = waiting.pop()
         used.update(part.co_names)
         waiting += [constant for constant in part.co_consts if isinstance(constant, types.CodeType)]
-    return {name: _resolve(candidate, name) for name in used & candidate._names if not hasattr(builtins, name)}
+    return code, frozenset(used)
 
 
 def _resolve(candidate: _Module, name: str) -> Any:
@@ -172,18 +183,11 @@ def _resolve(candidate: _Module, name: str) -> Any:
 
 def _load(source: bytes, candidate: _Module) -> types.ModuleType:
     path = f"/box/{_TEST_MODULE}.py"
-    code = _compile(source, path)
+    code, used = _compiled(source, path)
     module = program.fresh_module(_TEST_MODULE, path)
-    module.__dict__.update(_missing_names(code, candidate))
+    module.__dict__.update(_missing_names(used, candidate))
     exec(code, module.__dict__)  # noqa: S102 - tests are what this process runs
     return module
-
-
-def _compile(source: bytes, path: str) -> types.CodeType:
-    try:
-        return compile(source, path, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
-        raise _InvalidTests(f"line {getattr(error, 'lineno', 0)}: {error}") from error
 
 
 def _one(name: str, action: Callable[[], object], tests: list[list[str]]) -> None:
@@ -263,7 +267,7 @@ def _run_pytest(header: dict[str, Any], source: bytes, candidate: _Module, tests
     path = f"/box/{_TEST_MODULE}.py"
     with open(path, "wb") as file:
         file.write(source)
-    shared = {} if b"import" in source else _missing_names(_compile(source, path), candidate)
+    shared = {} if b"import" in source else _missing_names(_compiled(source, path)[1], candidate)
     for name, value in shared.items():
         setattr(builtins, name, value)
 
