@@ -56,7 +56,8 @@ class Decoder:
         self._model, self._tokenizer, self._end_ids = model, tokenizer, end_ids
         self._accepted = set(inspect.signature(model.forward).parameters)
         thinking = {tokenizer.convert_tokens_to_ids(tag) for tag in ("<think>", "</think>")}
-        self._hidden = (set(tokenizer.all_special_ids) | end_ids) - thinking
+        special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
+        self._hidden = (special | set(tokenizer.all_special_ids) | end_ids) - thinking
 
     def run(self, rows: Sequence[Row], params: SamplingParams) -> Iterator[Row]:
         """Yields every row as soon as it has ended; the batch then goes on without it."""
@@ -84,13 +85,13 @@ class Decoder:
                 active = [active[place] for place in running]
                 if not active:
                     return
-                keep = torch.tensor(running, device=mask.device)
-                chosen, mask = chosen[keep], mask[keep]
+                keep = torch.tensor(running)
                 with torch.inference_mode():
-                    cache.batch_select_indices(keep)
+                    chosen, mask = chosen[keep.to(chosen.device)], mask[keep.to(mask.device)]
+                    cache.reorder_cache(keep)
             with torch.inference_mode():
                 mask = torch.cat([mask, mask.new_ones((len(active), 1))], dim=1)
-                logits = self._forward(chosen[:, None], mask, cache)
+                logits = self._forward(chosen[:, None].to(mask.device), mask, cache)
 
     def _prefill(self, rows: Sequence[Row]) -> "tuple[torch.Tensor, torch.Tensor, Any]":
         """Runs the prompts, padded on the left; equal prompts are run once and shared out."""
@@ -106,13 +107,13 @@ class Decoder:
             ids[place, width - len(prompt) :] = torch.tensor(prompt)
             mask[place, width - len(prompt) :] = 1
         ids, mask = ids.to(device), mask.to(device)
-        cache = DynamicCache(config=self._model.config)
+        cache: Any = DynamicCache(config=self._model.config)
         logits = self._forward(ids, mask, cache)
         place_of = {prompt: place for place, prompt in enumerate(distinct)}
-        share = torch.tensor([place_of[tuple(row.prompt)] for row in rows], device=device)
+        share = torch.tensor([place_of[tuple(row.prompt)] for row in rows])
         if len(distinct) < len(rows):
-            cache.batch_select_indices(share)
-        return logits[share.to(logits.device)], mask[share], cache
+            cache.reorder_cache(share)
+        return logits[share.to(logits.device)], mask[share.to(device)], cache
 
     def _forward(self, ids: "torch.Tensor", mask: "torch.Tensor", cache: Any) -> "torch.Tensor":
         """Logits [rows, vocabulary] behind the last token; the cache grows by ``ids``."""

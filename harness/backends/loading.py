@@ -43,7 +43,7 @@ def load_tokenizer(checkpoint: Checkpoint, other: str | None) -> Any:
         return AutoTokenizer.from_pretrained(checkpoint.folder, **checkpoint.load_options)
     except Exception as error:
         raise UsageError(
-            f"the tokenizer of {other or checkpoint.folder} cannot be loaded: {_first_line(error)}"
+            f"the tokenizer of {other or checkpoint.folder} cannot be loaded: {first_line(error)}"
         ) from error
 
 
@@ -62,7 +62,7 @@ def load_model(checkpoint: Checkpoint, device: str, dtype: str) -> Any:
             **checkpoint.load_options,
         )
     except Exception as error:
-        raise UsageError(f"the model in {checkpoint.folder} cannot be loaded: {_first_line(error)}") from error
+        raise UsageError(f"the model in {checkpoint.folder} cannot be loaded: {first_line(error)}") from error
     model, info = loaded
     missing = sorted(info.get("missing_keys", ()))
     if missing:
@@ -73,7 +73,8 @@ def load_model(checkpoint: Checkpoint, device: str, dtype: str) -> Any:
     return model.eval()
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Type and first line of a foreign error."""
     text = str(error).strip()
     return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.backends.checkpoint import find_checkpoint
 from harness.backends.decoding import Decoder, Row
-from harness.backends.loading import find_device, load_model, load_tokenizer, quiet
+from harness.backends.loading import find_device, first_line, load_model, load_tokenizer, quiet
 from harness.errors import UsageError, nearest
 from harness.protocol import digest
 from harness.types import Request, Sample, SamplingParams
@@ -134,11 +134,22 @@ class TransformersBackend:
         """Token ids of the prompt, and a thinking tag that the template has opened (it belongs to the response)."""
         messages = [dict(message) for message in request.messages]
         if request.style == "chat" and self._tokenizer.chat_template:
-            text = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+            text = self._templated(messages)
             opened = text[text.rindex("<think>") :] if text.rstrip().endswith("<think>") else ""
             return self._tokenizer(text, add_special_tokens=False)["input_ids"], opened
         text = "\n\n".join(message["content"] for message in messages)
         return self._tokenizer(text)["input_ids"], ""
+
+    def _templated(self, messages: list[dict[str, str]]) -> str:
+        try:
+            text: str = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        except Exception as error:
+            roles = ", ".join(message["role"] for message in messages)
+            raise UsageError(
+                f"the chat template of {self._identity['name']} refuses messages of the roles {roles}: "
+                f"{first_line(error)}"
+            ) from error
+        return text
 
     def _row(self, request: Request, prompt: list[int], params: SamplingParams) -> Row:
         room = self.context_length - len(prompt) if self.context_length else None

@@ -48,6 +48,61 @@ def test_greedy_equals_generate(backend, tiny_model, style):
         assert sample.finish_reason == ("length" if len(new) == 40 and new[-1] not in (2, 3) else "stop")
 
 
+FAMILIES: dict[str, dict[str, object]] = {
+    # learned positions; no positions at all (ALiBi); sliding windows; experts; linear attention beside full attention
+    "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256},
+    "bloom": {"hidden_size": 32, "n_layer": 2, "n_head": 4},
+    "gemma3_text": {"sliding_window": 16, "head_dim": 8},
+    "qwen3_moe": {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "head_dim": 8},
+    "qwen3_next": {
+        "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16,
+        "head_dim": 8, "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 8,
+        "linear_value_head_dim": 8, "layer_types": ["linear_attention", "full_attention"],
+    },
+    "lfm2": {"layer_types": ["conv", "full_attention"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_greedy_equals_generate_for_every_kind_of_cache(family, tiny_model, tmp_path):
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    common = {
+        "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 256, "initializer_range": 0.3,
+        "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+    }  # fmt: skip
+    torch.manual_seed(3)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **{**common, **FAMILIES[family]})).eval()
+    model.generation_config = GenerationConfig(eos_token_id=2, pad_token_id=0)
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    backend = TransformersBackend(TransformersOptions(str(tmp_path), device="cpu"))
+    prompts = ["Hi", "Hi there", "x" * 40]
+    requests = [request(p, style="completion") for p in prompts] + [request("Hi", 1, style="completion")]
+    # Rows leave at different lengths, so that the cache is cut while the others go on.
+    drawn = draw(backend, requests, SamplingParams(0.0, max_tokens=30))
+    texts = {}
+    for prompt in prompts:
+        ids = tokenizer(prompt, return_tensors="pt")
+        output = model.generate(**ids, max_new_tokens=30, do_sample=False)[0, ids["input_ids"].shape[1] :]
+        texts[prompt] = tokenizer.decode(output, skip_special_tokens=True)
+    assert [s.response for s in drawn] == [texts[r.problem_id] for r in requests]
+    letter = next((c for c in texts["Hi"][3:] if c.isascii()), None)
+    stopped = draw(backend, requests, SamplingParams(0.0, max_tokens=30, stop=(letter,) if letter else ()))
+    for before, after in zip(drawn, stopped, strict=True):
+        assert after.response == (before.response.split(letter)[0] if letter else before.response)
+
+
+def test_a_template_that_refuses_is_told(tiny_model, tmp_path):
+    shutil.copytree(tiny_model, tmp_path / "m")
+    (tmp_path / "m" / "chat_template.jinja").write_text("{{ raise_exception('no system role, please') }}")
+    backend = TransformersBackend(TransformersOptions(str(tmp_path / "m"), device="cpu"))
+    with pytest.raises(UsageError, match=r"chat template of m refuses messages of the roles user: .*no system role"):
+        draw(backend, [request("Hi")], SamplingParams())
+
+
 def test_both_end_tokens_end_a_response(backend):
     requests = [request("a", i) for i in range(150)]
     params = SamplingParams(1.5, 1.0, max_tokens=300)
