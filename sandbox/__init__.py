@@ -4,8 +4,8 @@
         result = sandbox.judge("print(int(input()) + 1)", [{"stdin": "1", "expected": "2"}])
         assert result.verdict == "accepted"
 
-The names below are loaded when they are first used: processes inside the containers import parts of this package and must
-stay small.
+The names below are loaded when they are first used: processes inside the containers import parts of this package and
+must stay small.
 """
 
 import importlib
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sandbox.aio import AsyncSandbox
-    from sandbox.hostcheck import doctor
     from sandbox.engine import Sandbox
     from sandbox.errors import InvalidJob, IsolationUnavailable, SandboxError
+    from sandbox.hostcheck import doctor
     from sandbox.job import CaseResult, Checker, Job, Limits, Options, Result, Verdict, parse_job
 
 _HOMES = {

@@ -1,7 +1,8 @@
 """Mode ``call``: arguments go in as data, results come out as data, and are compared here, outside the candidate.
 
-The program is loaded once and called case by case, as LeetCode and LiveCodeBench do, with fresh limits for each case and a fresh
-object for each call of ``Class.method``; after a case that ended the process, the next one starts in a new process.
+The program is loaded once and called case by case, as LeetCode and LiveCodeBench do, with fresh limits for each case
+and a fresh object for each call of ``Class.method``; after a case that ended the process, the next one starts in a
+new process.
 """
 
 import os
@@ -74,7 +75,10 @@ class _Cases:
                     return "accepted", ""
                 return "runtime_error", f"raised {name}: {text}"[:500]
             case ["returned", value] if case.expected_exception is not None:
-                return "wrong_answer", f"returned {equality.shown(value)}, expected {case.expected_exception} to be raised"
+                return (
+                    "wrong_answer",
+                    f"returned {equality.shown(value)}, expected {case.expected_exception} to be raised",
+                )
             case ["returned", value]:
                 message = equality.difference(
                     value,

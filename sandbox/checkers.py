@@ -54,7 +54,8 @@ def _floats(output: list[bytes], expected: list[bytes], absolute: float, relativ
         return f"{len(output)} tokens, expected {len(expected)}"
     for number, (got, wanted) in enumerate(zip(output, expected, strict=True), 1):
         if got != wanted and not _close(got, wanted, absolute, relative):
-            return f"token {number} is {_shown(got)}, expected {_shown(wanted)} within {absolute:g} or {relative:g} relative"
+            bound = f"within {absolute:g} or {relative:g} relative"
+            return f"token {number} is {_shown(got)}, expected {_shown(wanted)} {bound}"
     return ""
 
 

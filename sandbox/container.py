@@ -208,8 +208,7 @@ class Container:
     def stop(self) -> Report:
         """Ends the job, if it has not ended by itself."""
         self._send(_STOP)
-        report = self.wait()
-        return report
+        return self.wait()
 
     def _send(self, message: bytes) -> None:
         try:
@@ -262,5 +261,3 @@ def _loader_path() -> dict[str, str]:
     """An interpreter with a shared libpython outside the loader's path needs what the running one was given."""
     path = os.environ.get("LD_LIBRARY_PATH")
     return {"LD_LIBRARY_PATH": path} if path else {}
-
-

@@ -70,7 +70,9 @@ class Sandbox:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -202,5 +204,3 @@ def _ready(pending: deque[Future[Result]], ordered: bool) -> Iterator[Result]:
     for future in done:
         pending.remove(future)
         yield future.result()
-
-

@@ -1,6 +1,7 @@
-"""Warm processes that run plain tests, one job after the other: forking one for each job would cost as much as the candidate.
+"""Warm processes that run plain tests, one job after the other: a fork for each would double the cost of a job.
 
-Only tests that ``plain_tests`` knows to leave nothing behind come here. The candidate never does: it is a socket here too.
+Only tests that ``plain_tests`` knows to leave nothing behind come here. The candidate never does: it is a socket here
+too.
 """
 
 import contextlib

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sandbox.container import Confinement, Container, ContainerLost
 from sandbox.errors import IsolationUnavailable
@@ -59,7 +60,9 @@ def doctor() -> Diagnosis:
         if not problem:
             level = candidate
             break
-    checks.append(Check("a container starts", bool(level), words if level else problem, problem and "see above", "full"))
+    checks.append(
+        Check("a container starts", bool(level), words if level else problem, problem and "see above", "full")
+    )
     languages = {name: load(name).available() or "" for name in REGISTRY}
     return Diagnosis(tuple(checks), level, words if level else "", "" if level else problem, languages)
 
@@ -94,8 +97,12 @@ def _namespaces() -> Check:
 def _limits() -> Check:
     version, why = cgroup_state()
     if version:
-        return Check("limits kept by the kernel (cgroup)", True, f"cgroup {version}: memory and tasks", needed_for="strict")
-    detail = "memory and CPU of the process tree are sampled every 10 ms instead: a burst may go over before it is ended"
+        return Check(
+            "limits kept by the kernel (cgroup)", True, f"cgroup {version}: memory and tasks", needed_for="strict"
+        )
+    detail = (
+        "memory and CPU of the process tree are sampled every 10 ms instead: a burst may go over before it is ended"
+    )
     return Check("limits kept by the kernel (cgroup)", False, detail, why, "strict")
 
 
@@ -116,9 +123,9 @@ def _stack() -> Check:
 
 
 def _oom() -> Check:
-    """Only with CAP_SYS_RESOURCE can the zygote be kept from the kernel's out-of-memory killer; jobs volunteer before it."""
-    with open("/proc/self/status") as status:
-        effective = next((int(line.split()[1], 16) for line in status if line.startswith("CapEff:")), 0)
+    """Only CAP_SYS_RESOURCE keeps the zygote from the kernel's out-of-memory killer; jobs volunteer before it."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    effective = next((int(line.split()[1], 16) for line in status if line.startswith("CapEff:")), 0)
     able = bool(effective >> 24 & 1)
     detail = "workers are exempt from it" if able else "jobs are chosen before their worker"
     return Check("out-of-memory killer", True, detail)

@@ -53,7 +53,9 @@ def confine(isolation: Isolation) -> tuple[Confinement, str]:
     forbidden = user_namespaces()
     root = os.geteuid() == 0
     if forbidden and not root:
-        raise IsolationUnavailable(f"user namespaces are not available to uid {os.geteuid()}: {forbidden}; or run as root")
+        raise IsolationUnavailable(
+            f"user namespaces are not available to uid {os.geteuid()}: {forbidden}; or run as root"
+        )
     version, why = cgroup_state()
     if isolation == "strict" and not version:
         raise IsolationUnavailable(f"isolation 'strict' needs control groups: {why}")

@@ -1,6 +1,7 @@
-"""Which tests are plain: they can leave nothing behind in the interpreter that runs them, so a warm one may take the next.
+"""Which tests are plain: they leave nothing behind in their interpreter, so it may take the next ones.
 
-An allow-list over the syntax tree. Whatever it does not know is not plain and gets a process of its own; nothing else depends on it.
+An allow-list over the syntax tree. Whatever it does not know is not plain and gets a process of its own; nothing else
+depends on it.
 """
 
 import ast
@@ -9,14 +10,24 @@ from functools import lru_cache
 _MODULES = {"bisect", "collections", "functools", "heapq", "itertools", "math", "typing"}
 _NAMES = {
     "__import__", "breakpoint", "compile", "copyright", "credits", "delattr", "dir", "eval", "exec", "exit", "getattr",
-    "globals", "help", "input", "license", "locals", "memoryview", "object", "open", "quit", "setattr", "super", "type", "vars",
+    "globals", "help", "input", "license", "locals", "memoryview", "object", "open", "quit", "setattr", "super",
+    "type", "vars",
 }  # fmt: skip
 _ATTRIBUTES = {
-    "ForwardRef", "cr_frame", "f_builtins", "f_globals", "format", "format_map", "get_type_hints", "gi_frame", "register",
-    "singledispatch", "singledispatchmethod", "tb_frame",
+    "ForwardRef", "cr_frame", "f_builtins", "f_globals", "format", "format_map", "get_type_hints", "gi_frame",
+    "register", "singledispatch", "singledispatchmethod", "tb_frame",
 }  # fmt: skip
 _MAX_SOURCE = 64 << 10
-_REFUSED_NODES = (ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await, ast.Nonlocal, ast.Delete, ast.ClassDef, ast.Match)
+_REFUSED_NODES = (
+    ast.AsyncFunctionDef,
+    ast.AsyncFor,
+    ast.AsyncWith,
+    ast.Await,
+    ast.Nonlocal,
+    ast.Delete,
+    ast.ClassDef,
+    ast.Match,
+)
 
 
 @lru_cache(maxsize=512)

@@ -1,4 +1,4 @@
-"""One process tree of a job, from bytes to bytes: packs it into descriptors, has a container run it, reads what is left."""
+"""One process tree of a job, from bytes to bytes: packed into descriptors, run by a container, read back."""
 
 import contextlib
 import fcntl
@@ -11,7 +11,6 @@ from typing import Any
 from sandbox.container import Container, Job, Report
 from sandbox.job import Limits
 from sandbox.languages import Command, Ending, Image, Outcome, Program
-from sandbox.languages.host import encode_text
 
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, SHRINK, GROW, WRITE
 _F_ADD_SEALS = 1033
@@ -59,7 +58,7 @@ def pack(header: dict[str, Any], files: Mapping[str, bytes], executables: Sequen
 
 @dataclass(frozen=True)
 class Prepared:
-    """A program packed once and started any number of times. ``limits``: of the program, as its language adapts them."""
+    """A program packed once and started any number of times. ``limits``: as its language adapts them."""
 
     guest: str
     packed: int
@@ -106,7 +105,7 @@ def outcome(report: Report, limits: Limits, stdout: tuple[bytes, int], stderr: t
         elif os.WIFSIGNALED(report.status):
             signal = os.WTERMSIG(report.status)
     return Outcome(
-        ending=endings[over] if over in endings else "exited" if signal is None else "signaled",
+        ending=endings.get(over, "exited" if signal is None else "signaled"),
         exit_code=exit_code,
         signal=signal,
         cpu_s=round(report.cpu, 6),

@@ -55,9 +55,7 @@ def run(job: SandboxJob, language: Language, pool: Pool, examiners: Examiners, i
 class _Sides:
     """The two processes of a job: the candidate's always a fresh one, the tests' a fresh one unless they are plain."""
 
-    def __init__(
-        self, job: SandboxJob, tests: UnitTests, language: Python, pool: Pool, examiners: Examiners
-    ) -> None:
+    def __init__(self, job: SandboxJob, tests: UnitTests, language: Python, pool: Pool, examiners: Examiners) -> None:
         self._job, self._tests, self._pool, self._examiners = job, tests, pool, examiners
         self._image = language.image_for(job.code)
         self._tests_image = language.tests_image(tests.framework, tests.test_code)
@@ -138,9 +136,7 @@ def _tests_header(tests: UnitTests) -> dict[str, Any]:
     }
 
 
-def _result(
-    job: SandboxJob, candidate: Outcome, test_side: Outcome, report: dict[str, Any], isolation: str
-) -> Result:
+def _result(job: SandboxJob, candidate: Outcome, test_side: Outcome, report: dict[str, Any], isolation: str) -> Result:
     both = replace(
         candidate,
         cpu_s=round(candidate.cpu_s + test_side.cpu_s, 6),
@@ -193,5 +189,3 @@ def _overall(
     count = sum(case.verdict != "accepted" for case in cases)
     suffix = f" ({count} of {len(cases)} tests failed)" if len(cases) > 1 else ""
     return failed.verdict, failed.message + suffix
-
-

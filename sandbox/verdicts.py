@@ -47,7 +47,9 @@ def case_result(outcome: Outcome, verdict: Verdict, message: str) -> CaseResult:
     )
 
 
-def summarize(job: Job, cases: list[CaseResult], outcomes: list[Outcome], isolation: str, shown: Outcome | None = None) -> Result:
+def summarize(
+    job: Job, cases: list[CaseResult], outcomes: list[Outcome], isolation: str, shown: Outcome | None = None
+) -> Result:
     """The result of a job. Its verdict, output and exit code are those of the first case that is not accepted."""
     at = next((i for i, case in enumerate(cases) if case.verdict != "accepted"), len(cases) - 1)
     decisive = cases[at] if cases else CaseResult(verdict="accepted")

@@ -170,5 +170,3 @@ class _Resident:
         if self._container is not None:
             self._container.close()
             self._container = None
-
-

@@ -1,1 +1,1 @@
-"""What runs inside a job's process. Nothing here is trusted: a program may replace any of it, so it decides no verdict."""
+"""What runs inside a job's process. Untrusted: a program may replace any of it, so it decides no verdict."""

@@ -3,7 +3,21 @@
 from collections import deque
 from typing import Any
 
-_MODULES = "bisect collections copy functools heapq itertools math operator random re string sys typing".split()
+_MODULES = [
+    "bisect",
+    "collections",
+    "copy",
+    "functools",
+    "heapq",
+    "itertools",
+    "math",
+    "operator",
+    "random",
+    "re",
+    "string",
+    "sys",
+    "typing",
+]
 _STARS = ("typing", "collections", "functools", "itertools", "heapq", "bisect", "math", "operator")
 _MAX_NODES = 1_000_000
 

@@ -1,8 +1,9 @@
 """The conversation between tests and candidate: two processes, one socket, data only.
 
-Either side may call the other; calls nest. Plain data crosses by value (see ``wire``). What is no plain data crosses as a
-reference: the owner keeps the object, the other side gets a stand-in. Lists, dictionaries, sets and byte arrays that are passed
-as arguments are brought up to date after the call, in place, so a function that changes its arguments can be tested.
+Either side may call the other; calls nest. Plain data crosses by value (see ``wire``). What is no plain data crosses
+as a reference: the owner keeps the object, the other side gets a stand-in. Lists, dictionaries, sets and byte arrays
+that are passed as arguments are brought up to date after the call, in place, so a function that changes its arguments
+can be tested.
 """
 
 import operator
@@ -72,7 +73,7 @@ class Peer:
             text = wire.encode([1, value], self.hooks.pack)
         except Gone:
             raise
-        except BaseException as error:  # noqa: BLE001 - it is raised on the other side
+        except BaseException as error:
             text = wire.encode([2, self.hooks.describe(error)], self.hooks.pack)
         self._send(text)
 

@@ -1,7 +1,8 @@
-"""Mode ``unit`` on the tests' side: what stands for the candidate's objects, and what the candidate may do with the tests'.
+"""Mode ``unit`` on the tests' side: stand-ins for the candidate's objects, and what it may do with the tests'.
 
-An object of the candidate that is no plain data is never equal to a value of the tests and cannot be compared with or subtracted
-from one: its own idea of equality must not decide a test. Two objects of the candidate are compared by the candidate.
+An object of the candidate that is no plain data is never equal to a value of the tests and cannot be compared with or
+subtracted from one: its own idea of equality must not decide a test. Two objects of the candidate are compared by the
+candidate.
 """
 
 import sys
@@ -11,7 +12,15 @@ from typing import Any
 
 from sandbox.guest import rpc
 
-_WITH_PLAIN = {"add", "radd", "mul", "rmul", "matmul", "rmatmul", "pow"}  # an operand tells nothing about what is expected
+_WITH_PLAIN = {
+    "add",
+    "radd",
+    "mul",
+    "rmul",
+    "matmul",
+    "rmatmul",
+    "pow",
+}  # an operand tells nothing about what is expected
 _NAMES = ("__name__", "__qualname__", "__doc__")  # what functools.wraps copies
 _ENDINGS = (StopIteration, StopAsyncIteration, GeneratorExit)
 
@@ -35,6 +44,7 @@ class Standin:
         return list(self._standin[0].peer.request("dir", self))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls it."""
         return self._standin[0].call(self, args, kwargs)
 
     def __instancecheck__(self, value: Any) -> bool:
@@ -64,8 +74,8 @@ def _reflected(name: str) -> Any:
 
 
 def _equip() -> None:
-    arithmetic = "add sub mul matmul truediv floordiv mod pow and or xor".split()
-    comparisons = "eq ne lt le gt ge".split()
+    arithmetic = ["add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor"]
+    comparisons = ["eq", "ne", "lt", "le", "gt", "ge"]
     for name in rpc.SPECIAL:
         bare = name.strip("_")
         setattr(Standin, name, _special(name, bare not in arithmetic + comparisons or bare in _WITH_PLAIN))
@@ -152,7 +162,9 @@ class Link(rpc.Hooks):
         unittest = sys.modules.get("unittest")
         if unittest is not None and isinstance(value, unittest.TestCase):
             return False
-        return kind.__module__ in (self._test_module, "_io", "unittest.mock") or isinstance(value, types.SimpleNamespace)
+        return kind.__module__ in (self._test_module, "_io", "unittest.mock") or isinstance(
+            value, types.SimpleNamespace
+        )
 
     @staticmethod
     def _input(prompt: str) -> Any:
@@ -218,7 +230,9 @@ class Link(rpc.Hooks):
     def _mirror(self, number: int, name: str, bases: list[Any]) -> type[BaseException]:
         """A local class for an exception class of the candidate, so that ``except`` and ``raises`` work."""
         if number not in self._classes:
-            parents = tuple(rpc.builtin_exception(base) or Exception if isinstance(base, str) else base for base in bases)
+            parents = tuple(
+                rpc.builtin_exception(base) or Exception if isinstance(base, str) else base for base in bases
+            )
             mirrored = type(name, parents, {"__module__": "candidate"})
             self._classes[number] = mirrored
             self._numbers[mirrored] = number

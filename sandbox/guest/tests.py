@@ -1,4 +1,4 @@
-"""Mode ``unit`` on the tests' side: runs them where the candidate is only a voice on a socket, and notes each outcome."""
+"""Mode ``unit`` on the tests' side: runs them, the candidate being a voice on a socket, and notes each outcome."""
 
 import _socket
 import builtins
@@ -29,8 +29,8 @@ def main(header: dict[str, Any], channel: int) -> int:
 def serve(header: dict[str, Any], channel: int) -> int:
     """Runs one set of plain tests after the other, as long as the driver sends them.
 
-    A message is a marshalled header with four descriptors: the candidate's socket, standard output and error, the report. The
-    answer is the CPU time it took.
+    A message is a marshalled header with four descriptors: the candidate's socket, standard output and error, the
+    report. The answer is the CPU time it took.
     """
     socket = _socket.socket(fileno=channel)
     known = set(sys.modules)
@@ -72,7 +72,7 @@ def examine(header: dict[str, Any], channel: int, target: int) -> None:
         report["invalid"] = str(error)
     except rpc.Gone as error:
         report["gone"] = str(error)
-    except BaseException as error:  # noqa: BLE001 - whatever the tests' code did, it did not pass
+    except BaseException as error:
         report["broken"] = _explain(error)
     os.pwrite(target, json.dumps(report).encode(), 0)
     for stream in (sys.stdout, sys.stderr):
@@ -201,7 +201,7 @@ def _one(name: str, action: Callable[[], object], tests: list[list[str]]) -> Non
         raise
     except AssertionError as error:
         tests.append([name, "failed", _explain(error)])
-    except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are no passes either
+    except BaseException as error:
         tests.append([name, "error", _explain(error)])
     else:
         tests.append([name, "passed", ""])

@@ -1,7 +1,7 @@
 """Values as text: JSON with tags for what JSON lacks. Plain data only; nothing in it can run code where it is read.
 
-Numbers, strings, booleans, None and lists are themselves; every JSON object is a tag with one key. What is read back is made of
-exact built-in types, whatever subclass was sent, so no value brings its own idea of equality along.
+Numbers, strings, booleans, None and lists are themselves; every JSON object is a tag with one key. What is read back
+is made of exact built-in types, whatever subclass was sent, so no value brings its own idea of equality along.
 """
 
 import json
@@ -54,7 +54,15 @@ class Reader:
             value, end = self._scan(text, 0)
         except StopIteration:
             raise ValueError("malformed value: no JSON") from None
-        except (TypeError, KeyError, IndexError, AttributeError, OverflowError, ArithmeticError, RecursionError) as error:
+        except (
+            TypeError,
+            KeyError,
+            IndexError,
+            AttributeError,
+            OverflowError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
             raise ValueError(f"malformed value: {error}") from None
         if end != len(text):
             raise ValueError("malformed value: more than one")
@@ -111,7 +119,7 @@ def _pack_int(value: int, hook: Callable[[Any], Any]) -> Any:
 
 def _pack_list(value: Any, hook: Callable[[Any], Any]) -> Any:
     kinds = set(map(type, value))
-    if kinds <= _SCALARS and (int not in kinds or (kinds == {int} and -_BIG < min(value) and max(value) < _BIG)):
+    if kinds <= _SCALARS and (int not in kinds or (kinds == {int} and min(value) > -_BIG and max(value) < _BIG)):
         return value
     return [pack(item, hook) for item in value]
 
@@ -179,7 +187,7 @@ def _distinct(items: list[Any]) -> list[Any]:
 
 def _unpack_dict(pairs: list[list[Any]]) -> dict[Any, Any]:
     _distinct([key for key, _ in pairs])
-    return {key: value for key, value in pairs}
+    return dict(pairs)
 
 
 def _unpack_decimal(text: str) -> Any:

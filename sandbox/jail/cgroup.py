@@ -1,4 +1,4 @@
-"""Control groups of a worker, version 2 or 1: made by the keeper on the host's side, read by the zygote through open files."""
+"""Control groups of a worker, version 2 or 1: made by the keeper outside, read by the zygote through open files."""
 
 import contextlib
 import errno
@@ -72,8 +72,8 @@ def _writable(mount: str, path: str, what: str) -> str:
         if os.geteuid() != 0:
             break
     raise Unavailable(
-        f"the cgroup ({what}) at {mount}{path} is not writable for uid {os.geteuid()}; run as root or have one delegated "
-        "(systemd-run --user --scope -p Delegate=yes ...)"
+        f"the cgroup ({what}) at {mount}{path} is not writable for uid {os.geteuid()}; "
+        "run as root or have one delegated (systemd-run --user --scope -p Delegate=yes ...)"
     )
 
 
@@ -81,7 +81,9 @@ def _enable_v2(parent: str) -> None:
     needed = {"memory", "pids"}
     missing = needed - set(_read(f"{parent}/cgroup.controllers").split())
     if missing:
-        raise Unavailable(f"cgroup v2 at {parent} lacks the controllers {', '.join(sorted(missing))}; have them delegated")
+        raise Unavailable(
+            f"cgroup v2 at {parent} lacks the controllers {', '.join(sorted(missing))}; have them delegated"
+        )
     if needed <= set(_read(f"{parent}/cgroup.subtree_control").split()):
         return
     try:
@@ -116,7 +118,9 @@ def probe() -> str:
             os.mkdir(path)
             os.rmdir(path)
         except OSError as error:
-            raise Unavailable(f"no group can be made in {parent}: {error.strerror}; run as root or delegate it") from None
+            raise Unavailable(
+                f"no group can be made in {parent}: {error.strerror}; run as root or delegate it"
+            ) from None
     return f"v{version}"
 
 

@@ -11,7 +11,13 @@ from sandbox.jail import syscalls as sc
 
 JOB_ID = 1000
 _PAYLOAD, _FIRST_CHANNEL = 3, 4
-_GUESTS = {"program": program.main, "calls": calls.main, "module": module.main, "tests": tests.main, "examiner": tests.serve}
+_GUESTS = {
+    "program": program.main,
+    "calls": calls.main,
+    "module": module.main,
+    "tests": tests.main,
+    "examiner": tests.serve,
+}
 _FIXED_LIMITS = (
     (resource.RLIMIT_CORE, 0),
     (resource.RLIMIT_NOFILE, 512),
@@ -38,14 +44,14 @@ def start(order: dict[str, Any], fds: list[int], trouble: int, single_uid: bool,
             trouble = _descriptors(fds[: len(fds) - len(order["collect"])], trouble)
             header = _set_up(order, single_uid, grouped)
             guest = _GUESTS.get(order["guest"])
-        except BaseException as error:  # noqa: BLE001 - the process must end here, whatever happens
+        except BaseException as error:
             os.write(trouble, f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:4000])
             os._exit(1)
         os.close(trouble)
         if guest:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         code = guest(header, _FIRST_CHANNEL) if guest else _execute(header)
-    except BaseException as error:  # noqa: BLE001 - as above
+    except BaseException as error:
         os.write(2, f"{type(error).__name__}: {error}\n".encode("utf-8", "replace"))
     finally:
         os._exit(code)
@@ -63,7 +69,7 @@ def _set_up(order: dict[str, Any], single_uid: bool, grouped: bool) -> dict[str,
     if grouped:
         _volunteer_for_oom()
     os.chdir("/box")
-    header: dict[str, Any] = marshal.loads(os.pread(_PAYLOAD, os.fstat(_PAYLOAD).st_size, 0))  # noqa: S302 - the driver's
+    header: dict[str, Any] = marshal.loads(os.pread(_PAYLOAD, os.fstat(_PAYLOAD).st_size, 0))
     os.close(_PAYLOAD)
     _write_files(header["files"])
     resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_size"], order["file_size"]))
@@ -121,5 +127,3 @@ def _execute(header: dict[str, Any]) -> int:
     except OSError as error:
         os.write(2, f"{header['argv'][0]}: {error.strerror}\n".encode())
         return 127
-
-

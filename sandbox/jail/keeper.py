@@ -21,7 +21,7 @@ ID_RANGE_BASE, ID_RANGE = 1 << 19, 1 << 16
 
 
 def _raise_stack_limit() -> None:
-    """The room below the stack of a process is fixed when it is executed, so the zygote must start with a high limit."""
+    """The room below a stack is fixed when the process is executed, so the zygote must start with a high limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
     wanted = _STACK_BYTES if hard == resource.RLIM_INFINITY else min(hard, _STACK_BYTES)
     if soft != wanted:
@@ -101,11 +101,17 @@ def _start(config: dict[str, Any], control: _socket.socket, driver: int, group: 
 
 
 def _become_zygote(
-    config: dict[str, Any], control: _socket.socket, driver: int, meter: Any, sync: _socket.socket, base: int, zygote: Any
+    config: dict[str, Any],
+    control: _socket.socket,
+    driver: int,
+    meter: Any,
+    sync: _socket.socket,
+    base: int,
+    zygote: Any,
 ) -> NoReturn:
     try:
         zygote.run(config, control, driver, meter, sync, base)
-    except BaseException as error:  # noqa: BLE001 - whatever it was, the driver must hear of it and the process must end
+    except BaseException as error:
         if not isinstance(error, SystemExit):
             control.send(json.dumps({"error": _where(error)}).encode())
     finally:
@@ -118,11 +124,11 @@ def main() -> NoReturn:
     control_fd, driver = int(sys.argv[1]), int(sys.argv[2])
     sys.path.insert(0, os.path.dirname(os.path.dirname(_HERE)))
     control = _socket.socket(fileno=control_fd)
-    config = marshal.loads(control.recv(1 << 20))  # noqa: S302 - the driver wrote it
+    config = marshal.loads(control.recv(1 << 20))
     code = 1
     try:
         code = _keep(config, control, driver)
-    except BaseException as error:  # noqa: BLE001 - reported to the driver, which raises it
+    except BaseException as error:
         message = _where(error)
         if control.fileno() >= 0:
             control.send(json.dumps({"error": message}).encode())

@@ -1,4 +1,4 @@
-"""The root of a container: a small tmpfs with read-only binds, the device nodes of an ordinary program and one scratch tmpfs."""
+"""The root of a container: a small tmpfs with read-only binds, a few devices and one scratch tmpfs."""
 
 import contextlib
 import os
@@ -41,7 +41,10 @@ def build(image: dict[str, Any], scratch_kb: int, uid: int) -> int:
     for fd in (*sources.values(), *devices.values()):
         os.close(fd)
     _write_files(root, image["files"])
-    links = {"/dev/fd": "/proc/self/fd", **{f"/dev/std{n}": f"/proc/self/fd/{i}" for i, n in enumerate(("in", "out", "err"))}}
+    links = {
+        "/dev/fd": "/proc/self/fd",
+        **{f"/dev/std{n}": f"/proc/self/fd/{i}" for i, n in enumerate(("in", "out", "err"))},
+    }
     links.update({path: os.readlink(path) for path in _MERGED if os.path.islink(path)})
     for path, target in [*links.items(), *image["links"]]:
         os.makedirs(os.path.dirname(root + path), exist_ok=True)

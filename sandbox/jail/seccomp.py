@@ -118,7 +118,8 @@ _SOCKETPAIR = (53, 199)
 _IOCTL = (16, 29)
 _SETPRIORITY = (141, 140)
 _MEMFD_CREATE = (319, 279)
-# Allowed on the caller only (first argument 0): a uid may otherwise change every process of its own, the zygote included.
+# Allowed on the caller only (first argument 0): a uid may otherwise change every process of its own, the zygote
+# included.
 _OWN_ONLY = {
     "prlimit64": (302, 261),
     "sched_setaffinity": (203, 122),

@@ -1,7 +1,7 @@
 """The warm interpreter of a container, process 1: forks a job, watches its limits, kills and reaps, cleans, reports.
 
-It never reads what belongs to a job: programs, arguments and inputs pass through as file descriptors, so the memory that the
-next job inherits holds nothing of the last one.
+It never reads what belongs to a job: programs, arguments and inputs pass through as file descriptors, so the memory
+that the next job inherits holds nothing of the last one.
 """
 
 import _socket
@@ -20,12 +20,16 @@ from sandbox.jail import child, landlock, root, scratch, seccomp
 from sandbox.jail import syscalls as sc
 from sandbox.jail.watch import Watch
 
-_FIRST_JOB_FD = 40  # descriptors below are the zygote's own or placeholders, so that a child can renumber its own freely
+_FIRST_JOB_FD = (
+    40  # descriptors below are the zygote's own or placeholders, so that a child can renumber its own freely
+)
 _THREAD_STACK = 8 << 20
 _FD_SPACE = _socket.CMSG_SPACE(64 * 4)
 
 
-def run(config: dict[str, Any], control: _socket.socket, driver: int, meter: Any, sync: _socket.socket, base: int) -> NoReturn:
+def run(
+    config: dict[str, Any], control: _socket.socket, driver: int, meter: Any, sync: _socket.socket, base: int
+) -> NoReturn:
     """Confines the caller and serves jobs until the driver goes away.
 
     Args:
@@ -47,7 +51,9 @@ def run(config: dict[str, Any], control: _socket.socket, driver: int, meter: Any
         __import__(name)
     program.settle(dict(config["image"]["env"]))
     if config["landlock"]:
-        landlock.restrict((*root.SCRATCH, "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/proc"))
+        landlock.restrict(
+            (*root.SCRATCH, "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/proc")
+        )
     sc.install_filter(seccomp.program(memfd=meter is not None))
     sc.prctl(sc.PR_SET_DUMPABLE, 0)
     for fd in range(3, _FIRST_JOB_FD):
@@ -114,7 +120,7 @@ def _serve(control: _socket.socket, driver: int, watch: Watch, single_uid: bool)
         if not message:
             os._exit(0)
         fds = _descriptors(ancillary)
-        order = marshal.loads(message)  # noqa: S302 - the driver wrote it
+        order = marshal.loads(message)
         if "op" in order:  # meant for a job that ended before it arrived
             continue
         order["stack_ceiling"] = ceiling

@@ -1,8 +1,9 @@
 """What the engine knows of a language. Adding one is one file: subclass ``Language``, name it in ``REGISTRY``.
 
 A language never touches the host: it says which *image* (read-only root) a command needs and hands *commands* to a
-``Workshop``, which runs each in a container of that image and returns what happened. Compilers are untrusted too: they run
-in the same isolation, under ``Job.compile_limits``, in an image of their own, and what they made comes back as bytes.
+``Workshop``, which runs each in a container of that image and returns what happened. Compilers are untrusted too:
+they run in the same isolation, under ``Job.compile_limits``, in an image of their own, and what they made comes back
+as bytes.
 
 The life of a job::
 
@@ -10,7 +11,8 @@ The life of a job::
     for each case:  workshop.run(program.image, program.command(stdin=..., limits=job.limits))
 
 In the container a command finds its files in ``/box`` (its working directory), may write there and in ``/tmp`` and
-``/dev/shm``, together ``limits.file_kb``, and sees nothing else that can be written. All of it is gone after the command.
+``/dev/shm``, together ``limits.file_kb``, and sees nothing else that can be written. All of it is gone after the
+command.
 """
 
 import importlib
@@ -36,16 +38,16 @@ _SCRATCH_STEP = 4 << 20  # programs of like size share a warm container
 
 @dataclass(frozen=True)
 class Image:
-    """The read-only root of a container. Two commands with equal images may share a warm container, one after the other.
+    """The read-only root of a container. Commands with equal images share a warm container, one after the other.
 
     Attributes:
         name: Short, for messages and metrics, e.g. ``"cpp-compile"``.
         binds: Host files and directories that are visible, read-only, under the same path.
         hidden: Paths below ``binds`` that are covered by an empty directory.
-        files: Small files made in the root: absolute path -> content (``/etc/passwd`` and ``/etc/group`` exist already).
-        links: Symbolic links made in the root: absolute path -> target.
-        env: The whole environment of a command (``Command.env`` is laid over it).
-        preload: Python modules that the warm interpreter holds ready; only for Python programs.
+        files: Small files made in the root: absolute path -> content (``/etc/passwd`` and ``/etc/group`` exist
+        already). links: Symbolic links made in the root: absolute path -> target. env: The whole environment of a
+        command (``Command.env`` is laid over it). preload: Python modules that the warm interpreter holds ready; only
+        for Python programs.
     """
 
     name: str
@@ -78,7 +80,7 @@ class Command:
     executables: tuple[str, ...] = ()
     stdin: bytes = b""
     env: Mapping[str, str] = field(default_factory=dict)
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     collect: tuple[str, ...] = ()
     collect_kb: int = 65536
     stack_mb: int | None = None
@@ -89,7 +91,7 @@ Ending = Literal["exited", "signaled", "time_limit", "memory_limit", "output_lim
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened to a command. ``cpu_s`` and ``memory_mb`` are of the whole process tree; output is cut at its limit.
+    """What happened to a command. ``cpu_s`` and ``memory_mb`` are of the process tree; output is cut at its limit.
 
     ``stdout_cut`` and ``stderr_cut``: bytes beyond the limit, not returned. ``limit``: which bound ended it, in words.
     """
@@ -114,7 +116,8 @@ class Outcome:
 
 
 class CompileFailed(Exception):
-    """The program cannot be compiled: the verdict (``compile_error`` unless a limit was hit), and what the compiler said."""
+    """A program cannot be compiled: the verdict (``compile_error`` unless a limit was hit) and what the compiler
+    said."""
 
     def __init__(self, message: str, outcome: Outcome | None = None, verdict: Verdict = "compile_error") -> None:
         super().__init__(message)
@@ -125,15 +128,16 @@ class CompileFailed(Exception):
 class Resident(Protocol):
     """A process that stays in its container from one request to the next, e.g. a warm compiler.
 
-    Its standard input and output are one stream of frames, each a 4-byte big-endian length and that many bytes. It must be
-    trusted to keep requests apart (it may run no code of a job), and it has a container of its own.
+    Its standard input and output are one stream of frames, each a 4-byte big-endian length and that many bytes. It
+    must be trusted to keep requests apart (it may run no code of a job), and it has a container of its own.
     """
 
     def ask(self, request: bytes, limits: Limits) -> bytes:
         """Sends a frame and returns the answer.
 
         Raises:
-            ResidentFailed: It died, broke the framing or went over a limit; the next ``ask`` is answered by a fresh one.
+            ResidentFailed: It died, broke the framing or went over a limit; the next ``ask`` is answered by a fresh
+            one.
         """
         ...
 
@@ -144,7 +148,7 @@ class Resident(Protocol):
 
 
 class ResidentFailed(Exception):
-    """A resident did not answer; ``ending`` says whether a limit ended it (its container is gone, the next is fresh)."""
+    """A resident did not answer; ``ending`` says whether a limit ended it. The next one is fresh."""
 
     def __init__(self, message: str, ending: Ending) -> None:
         super().__init__(message)
@@ -161,8 +165,8 @@ class Workshop(Protocol):
     def resident(self, image: Image, command: Command) -> AbstractContextManager[Resident]:
         """Lends the warm process ``command`` of ``image``, started if there is none; nobody else has it meanwhile.
 
-        ``command.limits.memory_mb`` and ``.processes`` bound it as long as it lives; its CPU and wall limits are those of
-        each ``ask``.
+        ``command.limits.memory_mb`` and ``.processes`` bound it as long as it lives; its CPU and wall limits are
+        those of each ``ask``.
         """
         ...
 

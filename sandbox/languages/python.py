@@ -11,14 +11,30 @@ from pathlib import Path
 from sandbox.job import Job
 from sandbox.languages import Command, Image, Language, Program, Workshop, shared_libraries
 
-# Importable by programs if the engine's environment has them. Data sets ride in some packages, so it is a list of names.
+# Importable by programs if the engine's environment has them. Data sets ride in some packages, so it is a list of
+# names.
 PACKAGES = ("numpy", "scipy", "sympy", "mpmath", "sortedcontainers", "networkx", "pandas")
 TEST_PACKAGES = ("pytest",)
-# What most programs import and a fork hardly notices. Left out: threading, random, dataclasses and the like, whose hooks and
-# pages would cost each job more than the programs that want them save.
-PRELOAD = (
-    "bisect collections collections.abc copy enum functools heapq io itertools json math operator re string types typing"
-).split()
+# What most programs import and a fork hardly notices. Left out: threading, random, dataclasses and the like, whose
+# hooks and pages would cost each job more than the programs that want them save.
+PRELOAD = [
+    "bisect",
+    "collections",
+    "collections.abc",
+    "copy",
+    "enum",
+    "functools",
+    "heapq",
+    "io",
+    "itertools",
+    "json",
+    "math",
+    "operator",
+    "re",
+    "string",
+    "types",
+    "typing",
+]
 # Imported ahead in containers of their own: 0.1 s for each program otherwise.
 _HEAVY = ("numpy",)
 _IMPORTS_HEAVY = {name: re.compile(rf"^\s*(?:import|from)\s+{name}\b", re.M) for name in _HEAVY}
@@ -29,7 +45,7 @@ ENV = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONHASHSEED": "0",
-    "TMPDIR": "/tmp",  # noqa: S108 - the container's own
+    "TMPDIR": "/tmp",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -113,7 +129,9 @@ class Python(Language):
 
     def tests_image(self, framework: str, test_code: str) -> Image:
         """The image that tests run in: with the framework ready, and NumPy if the tests import it."""
-        heavy = tuple(n for n, pattern in _IMPORTS_HEAVY.items() if pattern.search(test_code) and importlib.util.find_spec(n))
+        heavy = tuple(
+            n for n, pattern in _IMPORTS_HEAVY.items() if pattern.search(test_code) and importlib.util.find_spec(n)
+        )
         if framework == "pytest":
             return image("python-pytest", (*self._packages, *TEST_PACKAGES), (*PRELOAD, "pytest", "unittest", *heavy))
         if framework == "unittest":

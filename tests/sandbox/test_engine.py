@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from sandbox import AsyncSandbox, InvalidJob, IsolationUnavailable, Job, Sandbox, SandboxError
+from sandbox import AsyncSandbox, InvalidJob, IsolationUnavailable, Sandbox, SandboxError
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +36,19 @@ def test_result_carries_evidence(sandbox: Sandbox) -> None:
     result = sandbox.run("import sys\nprint('out')\nprint('err', file=sys.stderr)\nx = b'x' * (40 << 20)\nsys.exit(3)")
     assert (result.verdict, result.exit_code, result.signal) == ("runtime_error", 3, None)
     assert (result.stdout, result.stderr) == ("out\n", "err\n")
-    assert 0 < result.cpu_s < 5 and 0 < result.wall_s < 60
+    assert 0 < result.cpu_s < 5
+    assert 0 < result.wall_s < 60
     assert 40 < result.memory_mb < 80
-    assert result.isolation == sandbox.isolation and result.isolation.startswith("full (")
+    assert result.isolation == sandbox.isolation
+    assert result.isolation.startswith("full (")
     assert result.retries == 0
 
 
 def test_output_is_cut_and_says_so(sandbox: Sandbox) -> None:
     result = sandbox.run("print('x' * 5000)", limits={"output_kb": 2})
     assert result.verdict == "output_limit"
-    assert len(result.stdout) == 2048 and result.stdout_cut == 5001 - 2048
+    assert len(result.stdout) == 2048
+    assert result.stdout_cut == 5001 - 2048
 
 
 def test_exactly_the_output_limit_is_accepted(sandbox: Sandbox) -> None:
@@ -54,7 +57,7 @@ def test_exactly_the_output_limit_is_accepted(sandbox: Sandbox) -> None:
 
 def test_traceback_names_the_program_and_not_the_engine(sandbox: Sandbox) -> None:
     stderr = sandbox.run("def f():\n    return 1 / 0\nf()").stderr
-    assert stderr.startswith("Traceback (most recent call last):\n  File \"/box/main.py\", line 3, in <module>")
+    assert stderr.startswith('Traceback (most recent call last):\n  File "/box/main.py", line 3, in <module>')
     assert "sandbox" not in stderr
 
 
@@ -78,7 +81,8 @@ def test_environment_files_and_arguments(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x", "a//b", ""])
 def test_files_stay_in_the_working_directory(sandbox: Sandbox, name: str) -> None:
     result = sandbox.run("pass", options={"files": {name: "x"}})
-    assert result.verdict == "refused" and "options.files" in result.message
+    assert result.verdict == "refused"
+    assert "options.files" in result.message
 
 
 def test_malformed_job_names_the_field(sandbox: Sandbox) -> None:
@@ -89,7 +93,13 @@ def test_malformed_job_names_the_field(sandbox: Sandbox) -> None:
 
 
 def test_batch_line_of_mode_judge_has_a_bare_list(sandbox: Sandbox) -> None:
-    line = {"id": "7", "language": "python", "mode": "judge", "code": "print(input())", "tests": [{"stdin": "a", "expected": "a"}]}
+    line = {
+        "id": "7",
+        "language": "python",
+        "mode": "judge",
+        "code": "print(input())",
+        "tests": [{"stdin": "a", "expected": "a"}],
+    }
     result = sandbox.execute(line)
     assert (result.id, result.verdict) == ("7", "accepted")
 
@@ -112,7 +122,8 @@ def test_map_keeps_order_refuses_malformed_jobs_and_reads_ahead_little(sandbox: 
 def test_unordered_map_yields_the_quick_ones_first(sandbox: Sandbox) -> None:
     jobs = [{"id": "slow", "code": "import time; time.sleep(1.5)"}] + [{"id": "quick", "code": "pass"}] * 4
     names = [result.id for result in sandbox.map(jobs, ordered=False)]
-    assert names[-1] == "slow" and len(names) == 5
+    assert names[-1] == "slow"
+    assert len(names) == 5
 
 
 def test_async_twin() -> None:
@@ -151,7 +162,8 @@ def test_a_worker_that_dies_idle_costs_no_retry() -> None:
         inside = keeper.children(recursive=True)
         keeper.kill()
         _, alive = psutil.wait_procs([keeper, *inside], timeout=10)
-        assert inside and not [process for process in alive if process.is_running() and process.status() != "zombie"]
+        assert inside
+        assert not [process for process in alive if process.is_running() and process.status() != "zombie"]
         result = sandbox.run("print(1)")
         assert (result.verdict, result.retries) == ("accepted", 0)
 
@@ -194,7 +206,8 @@ time.sleep(100)
 
 def test_nothing_survives_a_killed_driver() -> None:
     driver = subprocess.Popen([sys.executable, "-c", DRIVER], stdout=subprocess.PIPE, text=True)
-    assert driver.stdout is not None and driver.stdout.readline() == "ready\n"
+    assert driver.stdout is not None
+    assert driver.stdout.readline() == "ready\n"
     tree = psutil.Process(driver.pid).children(recursive=True)
     assert len(tree) >= 6
     names = [f"ringlite-{keeper.pid}-" for keeper in keepers(driver.pid)]
@@ -285,6 +298,8 @@ def test_interrupt_at_the_terminal_reaches_only_the_driver() -> None:
                 print(sandbox.run("print('alive')").stdout, end="")
         """
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, start_new_session=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, start_new_session=True, check=False
+    )
     assert done.stdout == "alive\n", done.stderr
     assert signal.SIGINT

@@ -62,7 +62,8 @@ def test_first_case_that_fails_decides(sandbox: Sandbox) -> None:
     cases = [{"stdin": str(n), "expected": str(n * n)} for n in (1, 2, 3)]
     result = sandbox.judge("n = int(input())\nprint(n * n if n < 3 else 1 // 0)", cases)
     assert [case.verdict for case in result.cases] == ["accepted", "accepted", "runtime_error"]
-    assert result.verdict == "runtime_error" and result.message.startswith("case 3 of 3: exit code 1: ZeroDivisionError")
+    assert result.verdict == "runtime_error"
+    assert result.message.startswith("case 3 of 3: exit code 1: ZeroDivisionError")
 
 
 def test_stop_at_first_failure(sandbox: Sandbox) -> None:
@@ -74,7 +75,8 @@ def test_stop_at_first_failure(sandbox: Sandbox) -> None:
 def test_each_case_has_limits_of_its_own(sandbox: Sandbox) -> None:
     code = "import time\nuntil = time.process_time() + 0.6\nwhile time.process_time() < until: pass\nprint('ok')"
     result = sandbox.judge(code, [{"expected": "ok"}] * 3, limits={"time_s": 1.0})
-    assert result.verdict == "accepted" and result.cpu_s > 1.7
+    assert result.verdict == "accepted"
+    assert result.cpu_s > 1.7
 
 
 PYTHON_CHECKER = """
@@ -91,15 +93,18 @@ def test_checker_program(sandbox: Sandbox) -> None:
     cases = [{"stdin": "x", "expected": "1 2 3", "checker": checker}]
     assert sandbox.judge("print('3 1 2')", cases).verdict == "accepted"
     wrong = sandbox.judge("print('3 3 2')", cases)
-    assert wrong.verdict == "wrong_answer" and "permutation" in wrong.message
+    assert wrong.verdict == "wrong_answer"
+    assert "permutation" in wrong.message
 
 
 def test_broken_checker_is_not_the_candidates_fault(sandbox: Sandbox) -> None:
     cases = [{"expected": "1", "checker": {"type": "program", "language": "python"}}]
     result = sandbox.judge("print(1)", cases)
-    assert result.verdict == "refused" and "checker.code" in result.message
+    assert result.verdict == "refused"
+    assert "checker.code" in result.message
 
 
 def test_text_that_utf8_lacks(sandbox: Sandbox) -> None:
     result = sandbox.judge("import sys\nsys.stdout.buffer.write(b'\\xff\\xfe')", [{"expected": "x"}])
-    assert result.verdict == "wrong_answer" and result.stdout == "\ufffd\ufffd"
+    assert result.verdict == "wrong_answer"
+    assert result.stdout == "\ufffd\ufffd"

@@ -15,14 +15,30 @@ JOBS: list[dict[str, Any]] = [
     {"code": "print(1)"},
     {"code": "1 / 0"},
     {"code": "def f(:"},
-    {"code": "import os\nfor i in range(3):\n    if os.fork() == 0:\n        os.setsid()\n        import time; time.sleep(100)"},
-    {"code": "open('/tmp/x', 'w').write('x' * 1000)\nopen('/dev/shm/y', 'w').write('y')\nimport os\nos.makedirs('/box/a/b/c')"},
+    {
+        "code": "import os\nfor i in range(3):\n    if os.fork() == 0:\n        os.setsid()\n        import time; time.sleep(100)"
+    },
+    {
+        "code": "open('/tmp/x', 'w').write('x' * 1000)\nopen('/dev/shm/y', 'w').write('y')\nimport os\nos.makedirs('/box/a/b/c')"
+    },
     {"code": "x = b'x' * (60 << 20)", "limits": {"memory_mb": 32}},
     {"code": "import os\nos._exit(7)"},
     {"code": "print('x' * 100_000)", "limits": {"output_kb": 8}},
-    {"mode": "judge", "code": "print(input())", "tests": [{"stdin": "a", "expected": "a"}, {"stdin": "b", "expected": "c"}]},
-    {"mode": "call", "code": "def f(x): return x", "tests": {"entry_point": "f", "cases": [{"args": [1], "expected": 1}] * 3}},
-    {"mode": "call", "code": "import os\ndef f(x): os._exit(0)", "tests": {"entry_point": "f", "cases": [{"args": [1], "expected": 1}]}},
+    {
+        "mode": "judge",
+        "code": "print(input())",
+        "tests": [{"stdin": "a", "expected": "a"}, {"stdin": "b", "expected": "c"}],
+    },
+    {
+        "mode": "call",
+        "code": "def f(x): return x",
+        "tests": {"entry_point": "f", "cases": [{"args": [1], "expected": 1}] * 3},
+    },
+    {
+        "mode": "call",
+        "code": "import os\ndef f(x): os._exit(0)",
+        "tests": {"entry_point": "f", "cases": [{"args": [1], "expected": 1}]},
+    },
     {
         "mode": "unit",
         "code": "def f(x): return x",
@@ -31,7 +47,10 @@ JOBS: list[dict[str, Any]] = [
     {
         "mode": "unit",
         "code": "def f(x): return [x]",
-        "tests": {"framework": "unittest", "test_code": "import unittest\nfrom solution import f\nclass T(unittest.TestCase):\n    def test(self): self.assertEqual(f(1), 1)"},
+        "tests": {
+            "framework": "unittest",
+            "test_code": "import unittest\nfrom solution import f\nclass T(unittest.TestCase):\n    def test(self): self.assertEqual(f(1), 1)",
+        },
     },
     {"code": 5},
 ]
@@ -41,12 +60,12 @@ def state_of_the_host() -> dict[str, Any]:
     gc.collect()
     me = psutil.Process()
     return {
-        "descriptors": len(os.listdir("/proc/self/fd")),
+        "descriptors": len(list(Path("/proc/self/fd").iterdir())),
         "processes": sorted(process.pid for process in me.children(recursive=True)),
         "threads": me.num_threads(),
         "mounts": Path("/proc/self/mountinfo").read_text().count("\n"),
         "groups": sorted(f"{path}" for path in Path("/sys/fs/cgroup").glob(f"*/**/ringlite-{os.getpid()}-*")),
-        "shared memory": sorted(os.listdir("/dev/shm")),
+        "shared memory": sorted(path.name for path in Path("/dev/shm").iterdir()),
         "system v": Path("/proc/sysvipc/shm").read_text().count("\n") if Path("/proc/sysvipc/shm").exists() else 0,
     }
 
@@ -60,7 +79,8 @@ def run_mixed(count: int, warm_up: int) -> None:
         verdicts = [r.verdict for r in sandbox.map(itertools.islice(itertools.cycle(JOBS), count), ordered=False)]
         after = state_of_the_host()
         grown = psutil.Process().memory_info().rss - resident
-        assert len(verdicts) == count and "internal_error" not in verdicts
+        assert len(verdicts) == count
+        assert "internal_error" not in verdicts
         for key in ("descriptors", "threads", "mounts", "shared memory", "system v"):
             assert after[key] <= warm[key] if isinstance(after[key], int) else after[key] == warm[key], key
         assert len(after["processes"]) <= len(warm["processes"]) + 8  # a container or two may have been added meanwhile

@@ -16,9 +16,15 @@ def sandbox() -> Iterator[Sandbox]:
 
 # name: (candidate, asserts that hold)
 HONEST = {
-    "constants": ("LIMIT = 5\nNAMES = ('a', 'b')", "import solution\nassert solution.LIMIT == 5 and solution.NAMES == ('a', 'b')"),
+    "constants": (
+        "LIMIT = 5\nNAMES = ('a', 'b')",
+        "import solution\nassert solution.LIMIT == 5 and solution.NAMES == ('a', 'b')",
+    ),
     "from_import_star": ("def f(): return 1\nX = 2", "from solution import *\nassert f() + X == 3"),
-    "names_of_the_same_namespace": ("def helper(x): return x + 1\ndef f(x): return helper(x)", "assert f(1) == helper(1) == 2"),
+    "names_of_the_same_namespace": (
+        "def helper(x): return x + 1\ndef f(x): return helper(x)",
+        "assert f(1) == helper(1) == 2",
+    ),
     "changed_list": ("def f(xs): xs.append(9)", "xs = [1]\nf(xs)\nassert xs == [1, 9]"),
     "changed_deep": (
         "def f(d):\n    d['a'][0].append(1)\n    d['b'] = {2}",
@@ -32,11 +38,20 @@ HONEST = {
         "def safe(g):\n    try:\n        return g()\n    except KeyError as e:\n        return ('caught', e.args[0])",
         "def g():\n    raise KeyError('k')\nassert safe(g) == ('caught', 'k')",
     ),
-    "callback_state": ("def twice(g):\n    g()\n    g()", "calls = []\ntwice(lambda: calls.append(1))\nassert calls == [1, 1]"),
-    "built_in_as_argument": ("def f(g, xs): return g(xs)", "assert f(max, [1, 3]) == 3 and f(sorted, [2, 1]) == [1, 2]"),
+    "callback_state": (
+        "def twice(g):\n    g()\n    g()",
+        "calls = []\ntwice(lambda: calls.append(1))\nassert calls == [1, 1]",
+    ),
+    "built_in_as_argument": (
+        "def f(g, xs): return g(xs)",
+        "assert f(max, [1, 3]) == 3 and f(sorted, [2, 1]) == [1, 2]",
+    ),
     "type_as_argument": ("def f(t, x): return isinstance(x, t)", "assert f(int, 3) and not f(str, 3)"),
     "key_function": ("def f(xs, key): return sorted(xs, key=key)", "assert f([-3, 2], abs) == [2, -3]"),
-    "generator": ("def f(n):\n    for i in range(n):\n        yield i", "assert list(f(3)) == [0, 1, 2]\nassert next(f(1)) == 0"),
+    "generator": (
+        "def f(n):\n    for i in range(n):\n        yield i",
+        "assert list(f(3)) == [0, 1, 2]\nassert next(f(1)) == 0",
+    ),
     "infinite_generator": (
         "def f():\n    n = 0\n    while True:\n        yield n\n        n += 1",
         "g = f()\nassert [next(g) for _ in range(3)] == [0, 1, 2]",
@@ -93,7 +108,10 @@ HONEST = {
         "class M:\n    log = []\n    def __enter__(self):\n        self.log.append('in')\n        return 5\n    def __exit__(self, *a): self.log.append('out')",
         "with M() as m:\n    assert m == 5\nassert M.log == ['in', 'out']",
     ),
-    "built_in_exception": ("def f(): raise ValueError('bad', 3)", "try:\n    f()\n    assert False\nexcept ValueError as e:\n    assert e.args == ('bad', 3)"),
+    "built_in_exception": (
+        "def f(): raise ValueError('bad', 3)",
+        "try:\n    f()\n    assert False\nexcept ValueError as e:\n    assert e.args == ('bad', 3)",
+    ),
     "own_exception": (
         "class Mine(LookupError):\n    def __init__(self, code):\n        super().__init__(f'code {code}')\n        self.code = code\ndef f(): raise Mine(7)",
         "import solution\ntry:\n    f()\n    assert False\nexcept solution.Mine as e:\n    assert e.code == 7 and str(e) == 'code 7' and isinstance(e, LookupError)",
@@ -125,7 +143,10 @@ HONEST = {
         "from collections import deque\nfrom decimal import Decimal\nfrom fractions import Fraction\nimport datetime\n"
         "assert f() == ({'a': 2, 'b': 1}, {'x': 1}, {'a': [1]}, deque([1]), Decimal('1.5'), Fraction(1, 3), datetime.date(2024, 1, 2))",
     ),
-    "nan_and_infinity": ("def f(): return float('nan'), float('-inf')", "import math\na, b = f()\nassert math.isnan(a) and b == -math.inf"),
+    "nan_and_infinity": (
+        "def f(): return float('nan'), float('-inf')",
+        "import math\na, b = f()\nassert math.isnan(a) and b == -math.inf",
+    ),
     "printed_text": (
         "def f(): print('hello')",
         "import contextlib, io\nout = io.StringIO()\nwith contextlib.redirect_stdout(out):\n    f()\nassert out.getvalue() == 'hello\\n'",
@@ -135,7 +156,10 @@ HONEST = {
         "import builtins\nkept = builtins.input\nbuiltins.input = lambda prompt='': 'bob' if prompt == 'name? ' else ''\n"
         "try:\n    assert ask() == 'BOB'\nfinally:\n    builtins.input = kept",
     ),
-    "module_state_changes": ("count = 0\ndef step():\n    global count\n    count += 1", "import solution\nstep()\nstep()\nassert solution.count == 2"),
+    "module_state_changes": (
+        "count = 0\ndef step():\n    global count\n    count += 1",
+        "import solution\nstep()\nstep()\nassert solution.count == 2",
+    ),
     "module_patched_by_the_tests": (
         "def now(): return 1\ndef f(): return now() + 1",
         "import solution\nsolution.now = lambda: 41\nassert solution.f() == 42",
@@ -144,10 +168,22 @@ HONEST = {
         "def area(shape): return shape.width * shape.height()",
         "class Shape:\n    width = 3\n    def height(self): return 4\nassert area(Shape()) == 12",
     ),
-    "file_like_argument": ("def f(stream): return [line.strip() for line in stream]", "import io\nassert f(io.StringIO('a\\nb\\n')) == ['a', 'b']"),
-    "recursion_deeper_than_the_guard": ("import sys\nsys.setrecursionlimit(10**6)\ndef f(n): return 0 if n == 0 else 1 + f(n - 1)", "assert f(50_000) == 50_000"),
-    "float_arithmetic_on_results": ("def f(x): return x / 3", "assert abs(f(1.0) - 0.333333) < 1e-5 and round(f(1.0), 2) == 0.33"),
-    "own_attribute_names": ("def f(): return 1\nf.note = 'n'", "assert f.__name__ == 'f' and f.note == 'n' and callable(f)"),
+    "file_like_argument": (
+        "def f(stream): return [line.strip() for line in stream]",
+        "import io\nassert f(io.StringIO('a\\nb\\n')) == ['a', 'b']",
+    ),
+    "recursion_deeper_than_the_guard": (
+        "import sys\nsys.setrecursionlimit(10**6)\ndef f(n): return 0 if n == 0 else 1 + f(n - 1)",
+        "assert f(50_000) == 50_000",
+    ),
+    "float_arithmetic_on_results": (
+        "def f(x): return x / 3",
+        "assert abs(f(1.0) - 0.333333) < 1e-5 and round(f(1.0), 2) == 0.33",
+    ),
+    "own_attribute_names": (
+        "def f(): return 1\nf.note = 'n'",
+        "assert f.__name__ == 'f' and f.note == 'n' and callable(f)",
+    ),
 }
 
 
@@ -200,7 +236,8 @@ if __name__ == "__main__":
         "T.test_skipped": "accepted",
         "T.test_sub": "wrong_answer",
     }
-    assert result.verdict == "wrong_answer" and "3 of 6 tests failed" in result.message
+    assert result.verdict == "wrong_answer"
+    assert "3 of 6 tests failed" in result.message
 
 
 def test_pytest_features(sandbox: Sandbox) -> None:
@@ -248,30 +285,38 @@ class T(unittest.TestCase):
         self.assertEqual(solution.use(hook), 6)
         hook.assert_called_once_with(1)
 """
-    code = "def greet(n): print('Hello', n)\ndef total(): return int(input()) + int(input())\ndef use(h): return h(1) + 1"
+    code = (
+        "def greet(n): print('Hello', n)\ndef total(): return int(input()) + int(input())\ndef use(h): return h(1) + 1"
+    )
     result = sandbox.unit(code, tests, "unittest")
     assert result.verdict == "accepted", (result.message, [case.message for case in result.cases])
 
 
 def test_module_in_a_package(sandbox: Sandbox) -> None:
-    assert sandbox.unit("X = 1", "from pkg.sub.mod import X\nassert X == 1", "asserts", module="pkg.sub.mod").verdict == "accepted"
+    assert (
+        sandbox.unit("X = 1", "from pkg.sub.mod import X\nassert X == 1", "asserts", module="pkg.sub.mod").verdict
+        == "accepted"
+    )
 
 
 def test_candidate_without_the_name_fails_the_tests(sandbox: Sandbox) -> None:
     tests = "import unittest\nfrom solution import missing\nclass T(unittest.TestCase):\n    def test_a(self): pass"
     result = sandbox.unit("x = 1", tests, "unittest")
-    assert result.verdict == "runtime_error" and "missing" in result.message
+    assert result.verdict == "runtime_error"
+    assert "missing" in result.message
 
 
 @pytest.mark.parametrize(("framework", "tests"), [("unittest", "x = 1"), ("pytest", "x = 1"), ("asserts", "assert (")])
 def test_broken_tests_are_refused(sandbox: Sandbox, framework: str, tests: str) -> None:
     result = sandbox.unit("x = 1", tests, framework)  # type: ignore[arg-type]  # one of the literals
-    assert result.verdict == "refused" and "tests.test_code" in result.message
+    assert result.verdict == "refused"
+    assert "tests.test_code" in result.message
 
 
 def test_check_needs_an_entry_point(sandbox: Sandbox) -> None:
     result = sandbox.unit("x = 1", "def check(c): pass", "check")
-    assert result.verdict == "refused" and "entry_point" in result.message
+    assert result.verdict == "refused"
+    assert "entry_point" in result.message
 
 
 def test_limits_of_the_candidate(sandbox: Sandbox) -> None:
@@ -299,4 +344,5 @@ def test_update_keeps_identities() -> None:
     inner = [1]
     outer = {"a": inner, "b": [0]}
     rpc.update(outer, {"a": [1, 2], "c": {3}})
-    assert outer == {"a": [1, 2], "c": {3}} and outer["a"] is inner
+    assert outer == {"a": [1, 2], "c": {3}}
+    assert outer["a"] is inner

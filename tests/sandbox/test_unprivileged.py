@@ -48,7 +48,12 @@ def test_suite_passes_as_an_ordinary_user(suite: str, tmp_path_factory: pytest.T
     base = Path(sys.base_prefix).resolve()
     script = REACH.format(prefix=shlex.quote(str(base)), home=shlex.quote(closed_directory(base)), uid=UID)
     pytest_arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={scratch}/t", str(HERE / suite)]
-    environment = {**os.environ, "HOME": str(scratch), "RINGLITE_CACHE": f"{scratch}/cache", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "HOME": str(scratch),
+        "RINGLITE_CACHE": f"{scratch}/cache",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     environment["PYTHONPATH"] = str(HERE.parents[1])
     try:
         done = subprocess.run(
@@ -63,4 +68,5 @@ def test_suite_passes_as_an_ordinary_user(suite: str, tmp_path_factory: pytest.T
         subprocess.run(["rm", "-rf", str(scratch)], check=True)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     passed = re.search(r"(\d+) passed", done.stdout)
-    assert passed and int(passed[1]) >= 60
+    assert passed
+    assert int(passed[1]) >= 60

@@ -51,7 +51,9 @@ def load_attacks() -> list[Attack]:
         table = tomllib.loads((HERE / f"{kind}.toml").read_text())
         for entry in table["attack"]:
             merged = {**table, **entry}
-            job = {key: merged[key] for key in ("mode", "tests", "limits", "language", "compile_limits") if key in merged}
+            job = {
+                key: merged[key] for key in ("mode", "tests", "limits", "language", "compile_limits") if key in merged
+            }
             job |= {"id": f"{kind}/{entry['name']}", "code": table.get("prelude", "") + entry["code"]}
             found.append(
                 Attack(
@@ -117,7 +119,9 @@ def processes_of_jobs() -> list[str]:
             if not any(part.endswith("keeper.py") for part in keeper.cmdline()):
                 continue
             inside = keeper.children(recursive=True)
-            extra += [str(process) for process in inside if process.ppid() != keeper.pid and "java" not in process.name()]
+            extra += [
+                str(process) for process in inside if process.ppid() != keeper.pid and "java" not in process.name()
+            ]
         except psutil.NoSuchProcess:
             continue
     return extra

@@ -11,7 +11,6 @@ import pytest
 from sandbox import Sandbox
 from sandbox.job import Result
 
-
 Probe = Callable[[], dict[str, Any]]
 
 
@@ -29,7 +28,12 @@ def test_attack_is_contained(attack: Any, sandbox: Sandbox, probe: Probe, canary
     start = time.monotonic()
     result = sandbox.execute(job)
     elapsed = time.monotonic() - start
-    assert result.verdict in attack.verdicts, (result.verdict, result.message, result.stdout[-500:], result.stderr[-500:])
+    assert result.verdict in attack.verdicts, (
+        result.verdict,
+        result.message,
+        result.stdout[-500:],
+        result.stderr[-500:],
+    )
     assert elapsed < attack.within_s
     _saw_nothing(result, word)
     assert attack.expect in result.stdout
