@@ -58,7 +58,7 @@ class SamplingParams:
 class Request:
     """One sample to draw: sample ``index`` of ``problem_id``, with its own seed.
 
-    ``style``: "chat" goes through the model's chat template; "completion" is one message whose text the model continues.
+    ``style``: "chat" goes through the model's chat template; "completion" is one message that the model continues.
     """
 
     task: str
