@@ -1,5 +1,5 @@
 """Java: class layouts, verdicts, memory and threads of the JVM, and a warm compiler that keeps jobs apart."""
-# ruff: noqa: E501 - one program a line reads better
+
 
 from collections.abc import Iterator
 from typing import Any
