@@ -141,7 +141,7 @@ def _process(
         fds += [sealed(b""), empty(), empty()]
         with theirs:
             todo = len(cases.all) - first
-            container.start(Job("calls", packed, *fds, limits, (theirs.fileno(),), repeats=todo))
+            container.start(Job("calls", [packed, *fds], limits, (theirs.fileno(),), repeats=todo))
         talk = _Talk(container, ours, limits.output_kb * 1024)
         cap = limits.output_kb * 1024
 

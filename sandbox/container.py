@@ -52,13 +52,13 @@ class Report:
 
 @dataclass
 class Job:
-    """Descriptors and limits of one process tree. The container closes nothing: the caller owns the descriptors."""
+    """Descriptors and limits of one process tree. The container closes nothing: the caller owns the descriptors.
+
+    ``standard``: payload, standard input, output, error. ``channels``: what else the guest gets, from descriptor 4 on.
+    """
 
     guest: str
-    payload: int
-    stdin: int
-    stdout: int
-    stderr: int
+    standard: Sequence[int]
     limits: Limits
     channels: Sequence[int] = ()
     collect: Sequence[tuple[str, int]] = ()
@@ -89,7 +89,7 @@ class Job:
 
     def descriptors(self) -> list[int]:
         """In the order that the zygote expects."""
-        return [self.payload, self.stdin, self.stdout, self.stderr, *self.channels, *(fd for _, fd in self.collect)]
+        return [*self.standard, *self.channels, *(fd for _, fd in self.collect)]
 
 
 def wall_limit(limits: Limits) -> float:

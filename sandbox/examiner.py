@@ -37,7 +37,7 @@ class Examiner:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs, closing([]) as fds:
                 fds += [pack({"env": {}, "args": []}, {}), sealed(b""), empty(), empty()]
-                self._container.start(Job("examiner", fds[0], fds[1], fds[2], fds[3], bounds, (theirs.fileno(),)))
+                self._container.start(Job("examiner", fds[:4], bounds, (theirs.fileno(),)))
         except BaseException:
             self._container.close()
             raise

@@ -52,7 +52,7 @@ def doctor() -> Diagnosis:
     level, words, problem = "", "", ""
     for candidate in ("strict", "full"):
         try:
-            confinement, words = confine(candidate)  # type: ignore[arg-type]  # the two names of Isolation
+            confinement, words = confine(candidate)
             problem = _prove(confinement)
         except IsolationUnavailable as error:
             problem = str(error)

@@ -71,7 +71,7 @@ def prepare(program: Program, limits: Limits, args: Sequence[str], files: Mappin
     env = dict(program.command.env)
     if program.python is not None:
         source = program.python.encode("utf-8", "surrogatepass")
-        header = {"env": env, "args": list(args), "source": source}
+        header: dict[str, Any] = {"env": env, "args": list(args), "source": source}
         return Prepared("program", pack(header, {**files, "main.py": source}), limits)
     command = program.run_command(b"", limits, tuple(args))
     header = {"argv": list(command.argv), "env": {**dict(program.image.env), **command.env}}
@@ -124,7 +124,7 @@ def run(container: Container, prepared: Prepared, stdin: bytes) -> Outcome:
     limits = prepared.limits
     with closing([]) as fds:
         fds += [sealed(stdin), empty(), empty()]
-        container.start(Job(prepared.guest, prepared.packed, *fds, limits, stack_mb=prepared.stack_mb))
+        container.start(Job(prepared.guest, [prepared.packed, *fds], limits, stack_mb=prepared.stack_mb))
         report = container.wait()
         cap = limits.output_kb * 1024
         return outcome(report, limits, read(fds[1], cap), read(fds[2], cap))
@@ -140,7 +140,7 @@ def run_command(container: Container, image: Image, command: Command) -> Outcome
         for path in command.collect:
             fds.append(empty())
             collect.append((path, fds[-1]))
-        job = Job("exec", *fds[:4], limits, (), collect, command.collect_kb, command.stack_mb)
+        job = Job("exec", fds[:4], limits, (), collect, command.collect_kb, command.stack_mb)
         container.start(job)
         report = container.wait()
         cap = limits.output_kb * 1024

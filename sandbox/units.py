@@ -90,7 +90,7 @@ class _Sides:
             self._start_candidate(container, fds, theirs)
             fds += [empty(), empty(), empty(), sealed(b""), pack(_tests_header(self._tests), {})]
             channels = (ours.fileno(), fds[6])
-            examiner.start(Job("tests", fds[8], fds[7], fds[4], fds[5], more, channels))
+            examiner.start(Job("tests", [fds[8], fds[7], fds[4], fds[5]], more, channels))
             ours.close()
             return self._collect(container, examiner.wait(), fds, *fds[4:7])
 
@@ -102,7 +102,7 @@ class _Sides:
 
     def _start_candidate(self, container: Container, fds: list[int], theirs: socket.socket) -> None:
         fds += [_pack_candidate(self._job, self._tests), sealed(b""), empty(), empty()]
-        job = Job("module", fds[0], fds[1], fds[2], fds[3], self._job.limits, (theirs.fileno(),))
+        job = Job("module", fds[:4], self._job.limits, (theirs.fileno(),))
         container.start(job)
         theirs.close()
 
@@ -120,7 +120,12 @@ class _Sides:
 
 def _pack_candidate(job: SandboxJob, tests: UnitTests) -> int:
     source = job.code.encode("utf-8", "surrogatepass")
-    header = {"env": {}, "args": job.options.args, "module": tests.module, "entry_point": tests.entry_point}
+    header: dict[str, Any] = {
+        "env": {},
+        "args": job.options.args,
+        "module": tests.module,
+        "entry_point": tests.entry_point,
+    }
     path = tests.module.replace(".", "/") + ".py"
     return pack({**header, "source": source}, {**job_files(job), path: source})
 

@@ -10,7 +10,7 @@ _SYNTAX_WORDS = ("Error", "MemoryError")
 def verdict_of(outcome: Outcome) -> Verdict:
     """The verdict on a run before anybody looks at its output: ``accepted`` means that it ended with exit code 0."""
     if outcome.ending in ("time_limit", "memory_limit", "output_limit"):
-        return outcome.ending  # type: ignore[return-value]  # these three are verdicts of the same name
+        return outcome.ending
     return "accepted" if outcome.ok else "runtime_error"
 
 

@@ -104,7 +104,7 @@ class _Resident:
         ours, theirs = socket.socketpair()
         with theirs, closing([]) as fds:
             fds += [pack(header, command.files, command.executables), empty()]
-            job = Job("exec", fds[0], theirs.fileno(), theirs.fileno(), fds[1], limits, stack_mb=command.stack_mb)
+            job = Job("exec", [fds[0], theirs.fileno(), theirs.fileno(), fds[1]], limits, stack_mb=command.stack_mb)
             container.start(job)
         ours.setblocking(False)
         self._socket = ours

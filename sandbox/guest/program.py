@@ -9,6 +9,7 @@ import types
 from typing import Any
 
 SOURCE = "/box/main.py"
+_ESCAPED = "backslashreplace"
 SYNTAX_EXIT = 71  # the source does not compile; only the engine's wording depends on it
 
 
@@ -31,9 +32,14 @@ def settle(env: dict[str, str]) -> None:
     sys.path.insert(0, "/box")
     for name in ("exit", "quit"):  # site, which defines them, was left out
         setattr(builtins, name, _exit)
-    sys.stdin = sys.__stdin__ = _stream(0, "r", "strict", "<stdin>")
-    sys.stdout = sys.__stdout__ = _stream(1, "w", "strict", "<stdout>")
-    sys.stderr = sys.__stderr__ = _stream(2, "w", "backslashreplace", "<stderr>")
+    for fd, name, mode, errors in (
+        (0, "stdin", "r", "strict"),
+        (1, "stdout", "w", "strict"),
+        (2, "stderr", "w", _ESCAPED),
+    ):
+        stream = _stream(fd, mode, errors, f"<{name}>")
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
 
 def prepare(header: dict[str, Any]) -> None:
@@ -51,7 +57,7 @@ def _stream(fd: int, mode: str, errors: str, name: str) -> Any:
     raw = io.FileIO(fd, mode, closefd=False)
     raw.name = name
     buffer = io.BufferedReader(raw) if mode == "r" else io.BufferedWriter(raw)
-    stream = io.TextIOWrapper(buffer, "utf-8", errors, line_buffering=fd == 2)
+    stream: Any = io.TextIOWrapper(buffer, "utf-8", errors, line_buffering=fd == 2)
     stream.mode = mode
     return stream
 
@@ -102,10 +108,12 @@ def _print_exception(drop: int) -> None:
         trace = trace.tb_next if trace else None
     if value is not None:
         value.__traceback__ = trace
+    if kind is None or value is None:
+        return
     try:
-        sys.excepthook(kind, value, trace)  # type: ignore[arg-type]  # a failing hook is handled below
+        sys.excepthook(kind, value, trace)
     except BaseException:
-        sys.__excepthook__(kind, value, trace)  # type: ignore[arg-type]  # as above
+        sys.__excepthook__(kind, value, trace)
 
 
 def finish(code: int, module: types.ModuleType | None = None) -> int:
@@ -113,7 +121,7 @@ def finish(code: int, module: types.ModuleType | None = None) -> int:
     threading = sys.modules.get("threading")
     try:
         if threading is not None:
-            threading._shutdown()  # type: ignore[attr-defined]  # the interpreter's own hook
+            threading._shutdown()
         atexit._run_exitfuncs()
     except BaseException:
         _print_exception(1)

@@ -248,7 +248,7 @@ class Link(rpc.Hooks):
         """The exception that the candidate raised."""
         match described:
             case [str(name), list(args), None | type() as kind, dict(attributes)]:
-                made = kind or rpc.builtin_exception(name) or RuntimeError
+                made: type[BaseException] = kind or rpc.builtin_exception(name) or RuntimeError
                 error: BaseException = made.__new__(made, *args)
                 error.args = tuple(args)
                 for key, value in attributes.items():

@@ -224,7 +224,7 @@ def _run_asserts(header: dict[str, Any], source: bytes, candidate: _Module, test
 def _run_unittest(header: dict[str, Any], source: bytes, candidate: _Module, tests: list[list[str]]) -> None:
     import unittest
 
-    unittest.main = lambda *args, **kwargs: None  # type: ignore[assignment,misc]  # tests may end with a call of it
+    unittest.main = lambda *args, **kwargs: None  # type: ignore[assignment]  # tests may end with a call of it
     module = _load(source, candidate)
 
     class Notes(unittest.TestResult):

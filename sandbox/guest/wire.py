@@ -30,7 +30,7 @@ class Reader:
 
     def __init__(self, hook: Callable[[str, Any], Any] | None = None) -> None:
         self._hook = hook
-        self._scan = json.JSONDecoder(object_hook=self._untag).scan_once
+        self._scan = json.JSONDecoder(object_hook=self._untag).scan_once  # type: ignore[attr-defined]  # undocumented, and there since Python 2
 
     def _untag(self, found: dict[str, Any]) -> Any:
         if len(found) != 1:
@@ -77,10 +77,11 @@ def _writer() -> Callable[[Any, int], Any]:
     """The C encoder, made once: ``json.dumps`` makes one for every call."""
     from json import encoder
 
-    if encoder.c_make_encoder is None:
+    make = getattr(encoder, "c_make_encoder", None)
+    if make is None:
         return lambda value, indent: [json.dumps(value, separators=(",", ":"))]
     quote = encoder.encode_basestring_ascii
-    made: Callable[[Any, int], Any] = encoder.c_make_encoder(None, _no_json, quote, None, ":", ",", False, False, True)
+    made: Callable[[Any, int], Any] = make(None, _no_json, quote, None, ":", ",", False, False, True)
     return made
 
 

@@ -61,8 +61,8 @@ class Watch:
     def _cpu(self) -> float:
         """CPU seconds of the job since the start of the case."""
         if self.meter:
-            return float(self.meter.cpu()) - self._cpu_start
-        return self._reaped_cpu + sum(self._live_cpu(pid) for pid in self._pids()) - self._cpu_start
+            return float(self.meter.cpu() - self._cpu_start)
+        return float(self._reaped_cpu + sum(self._live_cpu(pid) for pid in self._pids()) - self._cpu_start)
 
     def _pids(self) -> list[str]:
         if self._proc < 0:
@@ -179,7 +179,7 @@ class Watch:
         left = min((order["cpu"] - self._cpu()) / self._cpus, self._wall_until - time.monotonic(), _IDLE)
         if not self.meter:
             left = min(left, _SAMPLE)
-        return max(left, 0.002)
+        return float(max(left, 0.002))
 
     def _obey(self) -> bool:
         """Handles a message of the driver in the middle of a job: ``mark`` ends a case and starts the meters afresh."""
