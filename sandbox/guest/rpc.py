@@ -23,12 +23,15 @@ class Gone(BaseException):
     """The other side has hung up. No Exception, so that tests cannot take it for one of the candidate's."""
 
 
+_READER = wire.Reader()  # made before the job's fork: making one touches many pages
+
+
 class Peer:
     """One end. ``serve`` handles the other side's requests; ``hooks`` pack and build references."""
 
     def __init__(self, fd: int, serve: Callable[[str, list[Any]], Any], hooks: "Hooks") -> None:
         self._fd = fd
-        self._read = wire.Reader(hooks.build)
+        _READER.hook = hooks.build
         self._serve = serve
         self._rest = b""
         self.text = b""  # of the message that was read last
@@ -37,14 +40,6 @@ class Peer:
     def request(self, operation: str, *arguments: Any) -> Any:
         """Asks the other side; raises what it raises."""
         self._send(wire.encode([0, operation, list(arguments)], self.hooks.pack))
-        return self._until_answer()
-
-    def hello(self, value: Any) -> None:
-        """Says something unasked; the other side waits for it with ``heard``."""
-        self._send(wire.encode([1, value], self.hooks.pack))
-
-    def heard(self) -> Any:
-        """What the other side said with ``hello``."""
         return self._until_answer()
 
     def _until_answer(self) -> Any:
@@ -89,7 +84,7 @@ class Peer:
     def _receive(self) -> list[Any]:
         self.text = self._frame()
         try:
-            message = self._read(self.text)
+            message = _READER(self.text)
         except ValueError as error:
             raise Gone(f"the other side broke the protocol: {error}") from None
         if not isinstance(message, list) or len(message) not in (2, 3) or (message[0] == 0 and len(message) != 3):

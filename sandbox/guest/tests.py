@@ -2,6 +2,7 @@
 
 import _socket
 import builtins
+import contextlib
 import json
 import marshal
 import os
@@ -61,12 +62,8 @@ def examine(header: dict[str, Any], channel: int, target: int) -> None:
     try:
         link = standins.Link(_TEST_MODULE)
         link.peer = rpc.Peer(channel, link.serve, link)
-        match link.peer.heard():
-            case [list(names), entry_point] if all(isinstance(name, str) for name in names):
-                candidate = _Module(header["module"], link, names)
-            case _:
-                raise rpc.Gone("the candidate broke the protocol")
-        header["candidate"] = entry_point
+        candidate = _Module(header["module"], link)
+        header["candidate"] = standins.Standin(link, 1, "function", header["entry_point"] or "")
         _RUNNERS[header["framework"]](header, header["source"], candidate, tests)
     except _InvalidTests as error:
         report["invalid"] = str(error)
@@ -86,12 +83,11 @@ class _InvalidTests(Exception):
 class _Module(types.ModuleType):
     """The candidate's module as the tests import it."""
 
-    def __init__(self, name: str, link: standins.Link, names: list[str]) -> None:
+    def __init__(self, name: str, link: standins.Link) -> None:
         super().__init__(name)
         put = super().__setattr__
-        put("_names", frozenset(names))
+        put("_link", link)
         put("_whole", standins.Standin(link, 0, "module", name))
-        put("__all__", [n for n in names if not n.startswith("_")])
         parts = name.split(".")
         for depth in range(1, len(parts)):
             sys.modules.setdefault(".".join(parts[:depth]), types.ModuleType(".".join(parts[:depth])))
@@ -103,7 +99,9 @@ class _Module(types.ModuleType):
         return super().__getattribute__(name)
 
     def __getattr__(self, name: str) -> Any:
-        if name not in self._names and name.startswith("__"):
+        if name == "__all__":
+            return [n for n in self._link.peer.request("names") if not n.startswith("_")]
+        if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self._whole, name)
 
@@ -127,10 +125,10 @@ class _Names(Mapping[str, Any]):
             raise KeyError(name) from None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._module._names)
+        return iter(self._module._link.peer.request("names"))
 
     def __len__(self) -> int:
-        return len(self._module._names)
+        return sum(1 for _ in self)
 
 
 def _explain(error: BaseException) -> str:
@@ -147,28 +145,43 @@ def _explain(error: BaseException) -> str:
     return (place + type(error).__name__ + (f": {text}" if text else ""))[:_MESSAGE]
 
 
-def _missing_names(used: frozenset[str], candidate: _Module) -> dict[str, Any]:
+def _missing_names(unbound: frozenset[str], candidate: _Module) -> dict[str, Any]:
     """What the tests use without defining it, taken from the candidate: upstream runs both in one namespace.
 
     Built-ins stay those of the tests.
     """
-    return {name: _resolve(candidate, name) for name in used & candidate._names if not hasattr(builtins, name)}
+    found = {}
+    for name in unbound:
+        if not hasattr(builtins, name):
+            with contextlib.suppress(AttributeError):
+                found[name] = _resolve(candidate, name)
+    return found
 
 
 @lru_cache(maxsize=256)
 def _compiled(source: bytes, path: str) -> tuple[types.CodeType, frozenset[str]]:
-    """The code of tests and the names that it uses; samples of one problem meet the same tests again and again."""
+    """The code of tests, and the names that it reads and binds nowhere; kept, for the next sample of the problem."""
+    import ast  # here, since the candidate's side of this zygote has no use for its many types
+
     try:
-        code = compile(source, path, "exec", dont_inherit=True)
+        tree = ast.parse(source, path)
+        code = compile(tree, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         raise _InvalidTests(f"line {getattr(error, 'lineno', 0)}: {error}") from error
-    used: set[str] = set()
-    waiting = [code]
-    while waiting:
-        part = waiting.pop()
-        used.update(part.co_names)
-        waiting += [constant for constant in part.co_consts if isinstance(constant, types.CodeType)]
-    return code, frozenset(used)
+    read: set[str] = set()
+    bound: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, ast.alias):
+            bound.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            bound.add(node.name)
+    return code, frozenset(read - bound)
 
 
 def _resolve(candidate: _Module, name: str) -> Any:
@@ -183,9 +196,9 @@ def _resolve(candidate: _Module, name: str) -> Any:
 
 def _load(source: bytes, candidate: _Module) -> types.ModuleType:
     path = f"/box/{_TEST_MODULE}.py"
-    code, used = _compiled(source, path)
+    code, unbound = _compiled(source, path)
     module = program.fresh_module(_TEST_MODULE, path)
-    module.__dict__.update(_missing_names(used, candidate))
+    module.__dict__.update(_missing_names(unbound, candidate))
     exec(code, module.__dict__)  # noqa: S102 - tests are what this process runs
     return module
 
@@ -210,9 +223,7 @@ def _one(name: str, action: Callable[[], object], tests: list[list[str]]) -> Non
 def _run_check(header: dict[str, Any], source: bytes, candidate: _Module, tests: list[list[str]]) -> None:
     def check() -> None:
         module = _load(source, candidate)
-        found = header["candidate"]
-        # None: not defined, or None itself; asking says which
-        module.__dict__["check"](found if found is not None else getattr(candidate, header["entry_point"]))
+        module.__dict__["check"](header["candidate"])
 
     _one("check", check, tests)
 

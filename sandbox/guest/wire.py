@@ -29,7 +29,7 @@ class Reader:
     """Turns texts back into values. ``hook`` builds what it knows of tags that are no plain data."""
 
     def __init__(self, hook: Callable[[str, Any], Any] | None = None) -> None:
-        self._hook = hook
+        self.hook = hook
         self._scan = json.JSONDecoder(object_hook=self._untag).scan_once  # type: ignore[attr-defined]  # undocumented, and there since Python 2
 
     def _untag(self, found: dict[str, Any]) -> Any:
@@ -38,9 +38,9 @@ class Reader:
         ((tag, body),) = found.items()
         if tag in _UNPACK:
             return _UNPACK[tag](body)
-        if self._hook is None:
+        if self.hook is None:
             raise ValueError(f"unknown tag {tag!r}")
-        return self._hook(tag, body)
+        return self.hook(tag, body)
 
     def __call__(self, text: str | bytes) -> Any:
         """The value of a text.
