@@ -1,6 +1,5 @@
 """Java: class layouts, verdicts, memory and threads of the JVM, and a warm compiler that keeps jobs apart."""
 
-
 from collections.abc import Iterator
 from typing import Any
 
