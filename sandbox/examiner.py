@@ -82,6 +82,11 @@ class Examiner:
         return report
 
     @property
+    def keeper(self) -> int:
+        """Process id of its worker's keeper."""
+        return self._container.keeper.pid
+
+    @property
     def fit(self) -> bool:
         """Whether it may take another job."""
         return self._container.healthy and self.jobs < _RECYCLE_AFTER and self._container.alive()
@@ -116,6 +121,11 @@ class Examiners:
                 self._free.append((image, limits.file_kb, examiner))
         if not kept:
             examiner.close()
+
+    def waiting(self) -> list[int]:
+        """The keepers of those that wait, each with a zygote and one warm process."""
+        with self._lock:
+            return [examiner.keeper for _, _, examiner in self._free]
 
     def _take(self, image: Image, limits: Limits) -> Examiner | None:
         while True:

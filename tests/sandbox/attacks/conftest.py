@@ -106,19 +106,21 @@ def probe(sandbox: Sandbox) -> Callable[[], dict[str, Any]]:
         result = sandbox.run(PROBE)
         assert result.verdict == "accepted", (result.verdict, result.message, result.stderr)
         found: dict[str, Any] = json.loads(result.stdout)
-        return {**found, "processes": processes_of_jobs()}
+        return {**found, "processes": processes_of_jobs(sandbox._examiners.waiting())}
 
     return look
 
 
-def processes_of_jobs() -> list[str]:
-    """Processes of workers beyond each keeper and its zygote."""
+def processes_of_jobs(examiners: list[int]) -> list[str]:
+    """Processes of workers beyond each keeper and its zygote, and the one that each waiting examiner has."""
     extra = []
     for keeper in psutil.Process().children():
         try:
             if not any(part.endswith("keeper.py") for part in keeper.cmdline()):
                 continue
             inside = keeper.children(recursive=True)
+            if keeper.pid in examiners and len(inside) == 2:
+                continue
             extra += [
                 str(process) for process in inside if process.ppid() != keeper.pid and "java" not in process.name()
             ]
