@@ -94,7 +94,7 @@ def test_mixed_jobs_leave_nothing() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("RINGLITE_SLOW" not in os.environ, reason="ten minutes; set RINGLITE_SLOW=1 to run")
+@pytest.mark.skipif("RINGLITE_SLOW" not in os.environ, reason="one to five minutes; set RINGLITE_SLOW=1 to run")
 @pytest.mark.timeout(3600)
 def test_ten_thousand_mixed_jobs_leave_nothing() -> None:
     run_mixed(10_000, 500)
