@@ -75,6 +75,32 @@ def rate(
 
 
 @app.command()
+def judge(
+    contests: Annotated[Path, typer.Argument(help="JSONL, a contest a line; its problems carry tests and checker.")],
+    submissions: Annotated[
+        Path, typer.Argument(help="JSONL, a submission a line: contest, problem, index, code, language (default cpp).")
+    ],
+    out: Annotated[Path, typer.Argument(help="Where verdicts go; `rate` reads them.")],
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Programs judged at once. Default: the usable CPUs.")
+    ] = None,
+) -> None:
+    """Judge submissions in the sandbox."""
+    from harness.codeforces import load_contests
+    from harness.codeforces.judging import judge as judged
+    from harness.codeforces.judging import read_submissions
+    from sandbox import Sandbox
+
+    accepted = total = 0
+    with Sandbox(workers=workers) as sandbox, out.open("w", encoding="utf-8") as lines:
+        for verdict in judged(read_submissions(submissions, load_contests(contests)), sandbox):
+            lines.write(json.dumps(verdict) + "\n")
+            lines.flush()
+            accepted, total = accepted + verdict["correct"], total + 1
+    typer.echo(f"{accepted} of {total} submissions accepted; verdicts: {out}")
+
+
+@app.command()
 def bias(
     rounds: Annotated[
         Path, typer.Argument(help="JSONL, a participant a line: round, points, penalty, rating, delta, performance.")

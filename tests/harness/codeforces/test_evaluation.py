@@ -121,3 +121,34 @@ def test_the_command_rates_and_refuses(tmp_path: Path) -> None:
     refused = subprocess.run(command, capture_output=True, text=True)
     assert refused.returncode == 2
     assert "line 1" in refused.stderr
+
+
+def test_submissions_are_judged_in_the_sandbox_and_rated(tmp_path: Path) -> None:
+    problem = ContestProblem(
+        id="A",
+        points=500,
+        tests=[{"stdin": f"{n}\n", "expected": f"{n * n / 3:.9f}\n"} for n in (2, 7)],
+        checker={"type": "float", "abs": 1e-6, "rel": 1e-6},
+        time_s=1,
+    )
+    files = {name: tmp_path / name for name in ("contests", "submissions", "verdicts")}
+    files["contests"].write_text(contest().model_copy(update={"problems": [problem]}).model_dump_json() + "\n")
+    programs = [("python", "print(4 / 3)"), ("python", "while True: pass"), ("python", "print(int(input()) ** 2 / 3)")]
+    rows = [
+        {"contest": "1", "problem": "A", "index": i, "language": language, "code": code}
+        for i, (language, code) in enumerate(programs)
+    ]
+    files["submissions"].write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = [sys.executable, "-m", "ringlite", "codeforces"]
+    done = subprocess.run([*command, "judge", *map(str, files.values())], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    verdicts = [json.loads(line)["verdict"] for line in files["verdicts"].read_text().splitlines()]
+    assert verdicts == ["wrong_answer", "time_limit", "accepted"]
+    rated = subprocess.run(
+        [*command, "rate", str(files["contests"]), str(files["verdicts"]), "--json"], capture_output=True, text=True
+    )
+    assert json.loads(rated.stdout)["contests"][0]["points"] == 400.0
+    files["submissions"].write_text(json.dumps({**rows[0], "problem": "Z"}) + "\n")
+    refused = subprocess.run([*command, "judge", *map(str, files.values())], capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "no problem 'Z'" in refused.stderr
