@@ -13,6 +13,11 @@ SCRATCH = ("/box", "/tmp", "/dev/shm")
 SCRATCH_INODES = 16384
 
 
+def visible(path: str) -> str:
+    """Where a bind of ``path`` appears in the container: the same place, unless a scratch directory would cover it."""
+    return f"/below{path}" if path.startswith(tuple(f"{directory}/" for directory in SCRATCH)) else path
+
+
 def build(image: dict[str, Any], scratch_kb: int, uid: int) -> int:
     """Makes the root in a mount namespace of the caller's own and moves into it.
 
@@ -29,12 +34,12 @@ def build(image: dict[str, Any], scratch_kb: int, uid: int) -> int:
         os.makedirs(f"{root}/{directory}", exist_ok=True)
     for path in sorted(covered | sources.keys()):  # parents come first, so a bind may lie in a covered directory
         if path in sources:
-            _bind(sources[path], root + path)
+            _bind(sources[path], root + visible(path))
         elif os.path.isdir(root + path):
             sc.mount("tmpfs", root + path, "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, "size=256k,mode=0755")
     for path in sorted(covered | sources.keys()):
         if path in sources or os.path.isdir(root + path):
-            sc.restrict_mount(root + path, sc.MOUNT_ATTR_RDONLY | sc.MOUNT_ATTR_NOSUID | sc.MOUNT_ATTR_NODEV)
+            sc.restrict_mount(root + visible(path), sc.MOUNT_ATTR_RDONLY | sc.MOUNT_ATTR_NOSUID | sc.MOUNT_ATTR_NODEV)
     for name, fd in devices.items():
         _bind(fd, f"{root}/dev/{name}")
         sc.restrict_mount(f"{root}/dev/{name}", sc.MOUNT_ATTR_NOSUID)

@@ -8,6 +8,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from sandbox.jail.root import visible
 from sandbox.job import Job
 from sandbox.languages import Command, Image, Language, Program, Workshop, shared_libraries
 
@@ -93,7 +94,7 @@ def image(name: str, packages: tuple[str, ...], preload: tuple[str, ...]) -> Ima
     """The root of a Python container with these packages and what they require."""
     standard, hidden = _standard_library()
     extra = package_paths(packages)
-    site = sorted({str(Path(p).parent) for p in extra})
+    site = sorted({visible(str(Path(p).parent)) for p in extra})
     return Image(
         name=name,
         binds=(*shared_libraries(), *standard, *extra),
