@@ -84,8 +84,8 @@ def test_a_run_killed_at_random_moments_equals_an_undisturbed_one(tiny_model, su
 def test_ctrl_c_stops_with_a_word_and_the_run_goes_on(tiny_model, sums, start, ringlite, tmp_path):
     run = tmp_path / "run"
     arguments = [
-        "score", "--model", tiny_model, "--benchmarks", sums / "card.yaml", "--data", sums, "-n", 100, "--batch-size", 4,
-        "--device", "cpu", "--out", run,
+        "score", "--model", tiny_model, "--benchmarks", sums / "card.yaml", "--data", sums, "-n", 100,
+        "--batch-size", 4, "--device", "cpu", "--out", run,
     ]  # fmt: skip
     process = start(*arguments)
     wait_for(process, lambda: lines(run / "samples.jsonl") > 3)
