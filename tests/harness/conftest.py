@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -107,6 +108,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
     def run(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
         log = (tmp_path / f"process-{len(started)}.log").open("wb")
+        # A test run in the background of a shell would hand down that interrupts are ignored.
+        options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         started.append(
             subprocess.Popen(command(*arguments), stdout=log, stderr=subprocess.STDOUT, env=environment(), **options)
         )
