@@ -11,6 +11,7 @@ try:
         group_requests,
         response_seed,
     )
+    from reference_trainer.rollout.settings import RolloutEngineConfig, make_rollout_engine
     from reference_trainer.rollout.transformers_engine import TransformersEngine
 except ImportError as error:
     raise UsageError(
@@ -20,9 +21,11 @@ except ImportError as error:
 __all__ = [
     "Rollout",
     "RolloutEngine",
+    "RolloutEngineConfig",
     "RolloutRequest",
     "Sampling",
     "TransformersEngine",
     "group_requests",
+    "make_rollout_engine",
     "response_seed",
 ]
