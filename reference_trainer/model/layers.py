@@ -53,10 +53,19 @@ class BailingMoeGate(nn.Module):
         self.renormalise = config.norm_topk_prob and self.top_k > 1
         self.weight = nn.Parameter(torch.empty(config.num_experts or 0, config.hidden_size))
 
-    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """[tokens, hidden] to the logits [tokens, experts], the chosen experts and their weights [tokens, k]."""
+    def forward(self, hidden: Tensor, replay: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """[tokens, hidden] to the logits [tokens, experts], the chosen experts and their weights [tokens, k].
+
+        ``replay`` [tokens, k] names the experts to choose in place of the router's own; a row with a negative entry
+        leaves the choice to the router. Weights are the router's own probabilities of whatever is chosen, so that
+        gradients reach it through the replayed entries (router replay: arXiv 2510.11370).
+        """
         logits = F.linear(hidden, self.weight)
-        weights, chosen = logits.softmax(dim=-1, dtype=at_least_float32(logits)).topk(self.top_k, dim=-1)
+        probabilities = logits.softmax(dim=-1, dtype=at_least_float32(logits))
+        weights, chosen = probabilities.topk(self.top_k, dim=-1)
+        if replay is not None:
+            chosen = torch.where((replay < 0).any(-1, keepdim=True), chosen, replay.long())
+            weights = probabilities.gather(-1, chosen)
         if self.renormalise:
             weights = weights / weights.sum(dim=-1, keepdim=True)
         return logits, chosen, weights

@@ -84,10 +84,13 @@ class BailingMoeSparseMLP(nn.Module):
         shared = (config.num_shared_experts or 0) * (config.moe_intermediate_size or 0)
         self.shared_experts = BailingMoeMLP(config, shared) if shared else None
 
-    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the output [batch, tokens, hidden] and the router's logits [batch * tokens, experts]."""
+    def forward(self, hidden: Tensor, replay: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Returns the output [batch, tokens, hidden] and the router's logits [batch * tokens, experts].
+
+        ``replay`` [batch, tokens, k]: see ``BailingMoeGate``.
+        """
         flat = hidden.reshape(-1, hidden.shape[-1])
-        logits, chosen, weights = self.gate(flat)
+        logits, chosen, weights = self.gate(flat, None if replay is None else replay.reshape(len(flat), -1))
         output = self.experts(flat, chosen, weights).view_as(hidden)
         if self.shared_experts is not None:
             output = output + self.shared_experts(hidden)
@@ -109,13 +112,24 @@ class BailingMoeDecoderLayer(GradientCheckpointingLayer):
         )
 
     def forward(
-        self, hidden: Tensor, rotary: tuple[Tensor, Tensor], mask: Any, past_key_values: Cache | None, **kwargs: Any
+        self,
+        hidden: Tensor,
+        rotary: tuple[Tensor, Tensor],
+        mask: Any,
+        past_key_values: Cache | None,
+        replay: Tensor | None = None,
+        **kwargs: Any,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Returns the states, the attention weights and the router's logits; the last is None in a dense layer."""
+        """Returns the states, the attention weights and the router's logits; the last is None in a dense layer.
+
+        ``replay`` is an argument, and not a state of the router, so that activation checkpointing replays it again.
+        """
         attended, weights = self.attention(self.input_layernorm(hidden), rotary, mask, past_key_values, **kwargs)
         hidden = hidden + attended
-        output = self.mlp(self.post_attention_layernorm(hidden))
-        output, logits = output if isinstance(output, tuple) else (output, None)
+        normed = self.post_attention_layernorm(hidden)
+        output, logits = (
+            self.mlp(normed, replay) if isinstance(self.mlp, BailingMoeSparseMLP) else (self.mlp(normed), None)
+        )
         return hidden + output, weights, logits
 
 
@@ -175,12 +189,15 @@ class BailingMoeModel(BailingMoePreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         output_router_logits: bool | None = None,
+        routed_experts: Tensor | None = None,
         **kwargs: Any,
     ) -> MoeModelOutputWithPast:
         """The last hidden states [batch, tokens, hidden], and what the flags ask for.
 
         ``attention_mask`` is [batch, past + tokens] with 1 for real tokens; padding may stand on either side.
         ``router_logits`` has one [batch * tokens, experts] entry for each layer with experts, padding included.
+        ``routed_experts`` [batch, tokens, layers, k] names the experts to choose in each layer (see
+        ``BailingMoeGate``); the entries of dense layers are not looked at.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("Give exactly one of input_ids and inputs_embeds.")
@@ -201,17 +218,24 @@ class BailingMoeModel(BailingMoePreTrainedModel):
             position_ids=position_ids,
         )
         rotary = rotary_tables(self.config, position_ids, hidden.dtype)
+        replays = _replays(routed_experts, hidden, self.config)
         wants_attentions, wants_states, wants_router = _flags(
             self.config, output_attentions, output_hidden_states, output_router_logits
         )
         states: list[Any] = []
         attentions: list[Any] = []
         router_logits: list[Any] = []
-        for layer in self.layers:
+        for layer, replay in zip(self.layers, replays, strict=True):
             if wants_states:
                 states.append(hidden)
             hidden, weights, logits = layer(
-                hidden, rotary, mask, past_key_values=past_key_values, position_ids=position_ids, **kwargs
+                hidden,
+                rotary,
+                mask,
+                past_key_values=past_key_values,
+                replay=replay,
+                position_ids=position_ids,
+                **kwargs,
             )
             if wants_attentions:
                 attentions.append(weights)
@@ -225,6 +249,17 @@ class BailingMoeModel(BailingMoePreTrainedModel):
             attentions=tuple(attentions) if wants_attentions else None,
             router_logits=tuple(router_logits) if wants_router else None,
         )
+
+
+def _replays(experts: Tensor | None, hidden: Tensor, config: BailingMoeConfig) -> list[Tensor | None]:
+    """One [batch, tokens, k] a layer of ``experts``, or None for each layer."""
+    layers = config.num_hidden_layers
+    if experts is None:
+        return [None] * layers
+    expected = (*hidden.shape[:2], layers, config.num_experts_per_tok)
+    if experts.shape != expected:
+        raise ValueError(f"routed_experts is {list(experts.shape)}, not [batch, tokens, layers, k] {list(expected)}.")
+    return list(experts.unbind(2))
 
 
 def _flags(config: BailingMoeConfig, *asked: bool | None) -> list[bool]:
