@@ -1,14 +1,36 @@
 """Runs a stage for a number of steps: metrics beside every step, checkpoints, and the way back from a kill."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Protocol
 
 from reference_trainer.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from reference_trainer.metrics import MetricsLog
-from reference_trainer.step import RLTrainer
+
+
+class Trainer(Protocol):
+    """What ``run`` advances: ``RLTrainer`` and ``SFTTrainer``."""
+
+    @property
+    def steps(self) -> int:
+        """Steps done."""
+        ...
+
+    def step(self) -> tuple[dict[str, Any], dict[str, float]]:
+        """Does one more; returns its metrics and its timings."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next steps depend on, but for the global generators."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores ``state_dict``."""
+        ...
 
 
 def run(
-    trainer: RLTrainer,
+    trainer: Trainer,
     steps: int,
     folder: Path,
     *,
@@ -16,6 +38,7 @@ def run(
     keep: int = 2,
     tensorboard: bool = False,
     other_threads: bool = False,
+    after_step: Callable[[dict[str, Any]], None] | None = None,
 ) -> None:
     """Advances ``trainer`` to ``steps`` iterations in all, resuming from the newest checkpoint of ``folder``.
 
@@ -30,6 +53,8 @@ def run(
         keep: Newest checkpoints that are kept.
         tensorboard: Write event files as well.
         other_threads: See ``load_checkpoint``.
+        after_step: Called with the metrics of each step before its checkpoint, and so once more for a step that is
+            repeated after a kill.
     """
     newest = latest_checkpoint(folder / "checkpoints")
     if newest is not None:
@@ -39,6 +64,8 @@ def run(
         while trainer.steps < steps:
             metrics, timings = trainer.step()
             log.append(trainer.steps, metrics, timings)
+            if after_step is not None:
+                after_step(metrics)
             if trainer.steps % checkpoint_every == 0 or trainer.steps == steps:
                 save_checkpoint(folder / "checkpoints", trainer.steps, trainer.state_dict(), keep)
     finally:
