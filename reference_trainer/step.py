@@ -37,6 +37,16 @@ class Experience:
         return torch.tensor([rollout.length for rollout in self.rollouts])
 
 
+@dataclass(frozen=True)
+class Iteration:
+    """What one iteration sampled and trained on: B, advantages [L, K], and for each optimiser step Psi and its batch."""
+
+    experience: Experience
+    advantages: Tensor
+    selections: list[Selection]
+    batches: list[UpdateBatch]
+
+
 class RLTrainer:
     """A reinforcement-learning stage that advances one iteration a call.
 
@@ -49,7 +59,10 @@ class RLTrainer:
 
     Attributes:
         steps: Iterations done.
+        last: What the last iteration sampled and trained on, for gates and reports; not part of the state.
     """
+
+    last: "Iteration | None" = None
 
     def __init__(
         self, engine: UpdateEngine, sampler: RolloutEngine, stream: PromptStream, reward: Reward, config: RLConfig
@@ -75,6 +88,7 @@ class RLTrainer:
         shares = engine.prepare([batch.share(engine.rank, engine.world_size) for batch in batches])
         updates = [engine.update(share) for share in shares]
         self.steps += 1
+        self.last = Iteration(experience, advantages, selections, shares)
         seconds = time.perf_counter() - begin
         metrics = experience_metrics(experience) | update_metrics(updates)
         metrics["budget_fill"] = sum(s.tokens for s in selections) / sum(s.budget for s in selections)
@@ -182,6 +196,11 @@ def update_batch(experience: Experience, advantages: Tensor, selection: Selectio
     taken = [(int(i), int(k)) for i, k in zip(part, selection.kept, strict=True) if k > 0]
     rollouts = [experience.rollouts[i] for i, _ in taken]
     cuts = [k for _, k in taken]
+    routed = [
+        rollout.routed_experts[: len(rollout.prompt) + k]
+        for rollout, k in zip(rollouts, cuts, strict=True)
+        if rollout.routed_experts is not None
+    ]
     index = torch.tensor([i for i, _ in taken], dtype=torch.long)
     return UpdateBatch(
         prompts=[rollout.prompt for rollout in rollouts],
@@ -192,6 +211,7 @@ def update_batch(experience: Experience, advantages: Tensor, selection: Selectio
         tokens=selection.tokens,
         update_responses=len(part),
         sampling_logprobs=[rollout.logprobs[:k] for rollout, k in zip(rollouts, cuts, strict=True)],
+        routed_experts=routed if routed and len(routed) == len(rollouts) else None,
     )
 
 

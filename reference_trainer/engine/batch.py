@@ -26,6 +26,8 @@ class UpdateBatch:
         sampling_logprobs: [k_i] each, as the sampling engine reported them; None if it did not.
         old_logprobs: [k_i] each, log pi_old; None takes the detached current ones.
         reference_logprobs: [k_i] each, log pi_ref; None without a KL term.
+        routed_experts: [p_i + k_i, layers, k] each, the experts that the policy has to choose; None leaves the choice
+            to its routers.
     """
 
     prompts: list[Tensor]
@@ -38,6 +40,7 @@ class UpdateBatch:
     sampling_logprobs: list[Tensor] | None = None
     old_logprobs: list[Tensor] | None = None
     reference_logprobs: list[Tensor] | None = None
+    routed_experts: list[Tensor] | None = None
 
     def __post_init__(self) -> None:
         for i, (prompt, response) in enumerate(zip(self.prompts, self.responses, strict=True)):
@@ -73,6 +76,7 @@ class UpdateBatch:
             sampling_logprobs=pick(self.sampling_logprobs),
             old_logprobs=pick(self.old_logprobs),
             reference_logprobs=pick(self.reference_logprobs),
+            routed_experts=pick(self.routed_experts),
         )
 
 
@@ -92,6 +96,7 @@ class MicroBatch:
         sampling_logprobs: [B, T] or None; the next two alike.
         old_logprobs: See ``UpdateBatch``.
         reference_logprobs: See ``UpdateBatch``.
+        routed_experts: [B, S, layers, k], -1 at padding, or None.
         counts: False for a pass that adds nothing to loss, statistics or metrics.
     """
 
@@ -106,6 +111,7 @@ class MicroBatch:
     sampling_logprobs: Tensor | None = None
     old_logprobs: Tensor | None = None
     reference_logprobs: Tensor | None = None
+    routed_experts: Tensor | None = None
     counts: bool = True
 
     @property
@@ -161,10 +167,10 @@ def collate(batch: UpdateBatch, index: Sequence[int], device: torch.device) -> M
     place = torch.arange(int((prompts + kept).max()))[None]
     ends = (prompts + kept)[:, None]
 
-    def padded(values: list[Tensor] | None) -> Tensor | None:
+    def padded(values: list[Tensor] | None, fill: float = 0) -> Tensor | None:
         if values is None:
             return None
-        return torch.nn.utils.rnn.pad_sequence(values, batch_first=True).to(device)
+        return torch.nn.utils.rnn.pad_sequence(values, batch_first=True, padding_value=fill).to(device)
 
     return MicroBatch(
         index=list(index),
@@ -178,4 +184,5 @@ def collate(batch: UpdateBatch, index: Sequence[int], device: torch.device) -> M
         sampling_logprobs=padded(part.sampling_logprobs),
         old_logprobs=padded(part.old_logprobs),
         reference_logprobs=padded(part.reference_logprobs),
+        routed_experts=padded(part.routed_experts, -1),
     )

@@ -60,6 +60,7 @@ class Scorer(nn.Module):
                 input_ids=batch.input_ids,
                 use_cache=False,
                 **({"output_router_logits": True} if self.top_k else {}),
+                **({} if batch.routed_experts is None else {"routed_experts": batch.routed_experts}),
             )
             router_logits = tuple(getattr(output, "router_logits", None) or ())
             if router_only:

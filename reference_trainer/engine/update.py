@@ -135,7 +135,9 @@ class UpdateEngine(ABC):
         results: list[Tensor] = [torch.empty(0)] * len(batch)
         self.scorer.eval()
         for micro in itertools.chain.from_iterable(self._passes(batch)):
-            scores = self.reference(micro) if reference and self.reference is not None else self._score(micro)
+            # The reference policy has routers of its own: what the sampler's chose is replayed in the policy alone.
+            free = replace(micro, routed_experts=None)
+            scores = self.reference(free) if reference and self.reference is not None else self._score(micro)
             for row, number in enumerate(micro.index):
                 results[number] = scores.logprobs[row, : len(batch.responses[number])].cpu()
         self.scorer.train()

@@ -58,6 +58,8 @@ class Rollout:
             temperature and top-p. Greedy responses carry the log-probabilities at temperature 1.
         finished: Whether the response ended with an end token; otherwise the length limit cut it.
         seed: As requested.
+        routed_experts: [p + n, layers, k] int16, the experts that the engine chose for each token in each layer; -1 for
+            the last token, which the engine never forwards. None from an engine that does not tell.
     """
 
     prompt: Tensor
@@ -65,6 +67,7 @@ class Rollout:
     logprobs: Tensor
     finished: bool
     seed: int
+    routed_experts: Tensor | None = None
 
     @property
     def length(self) -> int:
