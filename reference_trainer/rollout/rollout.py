@@ -90,6 +90,18 @@ class RolloutEngine(Protocol):
         """Takes new weights as (hub name, tensor), such as ``reference_trainer.model.hub_weights`` yields."""
 
 
+def check_prompts(requests: Sequence[RolloutRequest], context: int | None) -> None:
+    """Refuses (UsageError) prompts that are empty or leave no room for a response in a context of so many tokens."""
+    for number, request in enumerate(requests):
+        if not len(request.prompt):
+            raise UsageError(f"rollout: the prompt of request {number} is empty; begin it with a token.")
+        if context is not None and len(request.prompt) >= context:
+            raise UsageError(
+                f"rollout: the prompt of request {number} has {len(request.prompt)} tokens, and the model's "
+                f"context of {context} leaves no room for a response; shorten or drop it."
+            )
+
+
 def response_seed(seed: int, prompt: str | int, sample: int) -> int:
     """The seed of sample number ``sample`` of a prompt: 63 bits that depend on nothing else in the batch.
 

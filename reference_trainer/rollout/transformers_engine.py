@@ -9,7 +9,7 @@ from torch import Tensor
 
 from harness.errors import UsageError
 from reference_trainer.rollout.cache import SlotCache
-from reference_trainer.rollout.rollout import Rollout, RolloutRequest, Sampling
+from reference_trainer.rollout.rollout import Rollout, RolloutRequest, Sampling, check_prompts
 from reference_trainer.rollout.sampling import draw, log_distribution
 
 # Rows that have ended are dropped from the batch once they are this share of it: each drop copies the cache.
@@ -52,15 +52,7 @@ class TransformersEngine:
         Raises:
             UsageError: A prompt is empty, or fills the model's context.
         """
-        context = getattr(self.model.config, "max_position_embeddings", None)
-        for number, request in enumerate(requests):
-            if not len(request.prompt):
-                raise UsageError(f"rollout: the prompt of request {number} is empty; begin it with a token.")
-            if context is not None and len(request.prompt) >= context:
-                raise UsageError(
-                    f"rollout: the prompt of request {number} has {len(request.prompt)} tokens, and the model's "
-                    f"context of {context} leaves no room for a response; shorten or drop it."
-                )
+        check_prompts(requests, getattr(self.model.config, "max_position_embeddings", None))
         with _evaluating(self.model):
             batch = _Batch(self.model, requests, sampling, self._ends)
             waiting = sorted(range(len(requests)), key=lambda i: (len(requests[i].prompt), requests[i].prompt.tolist()))
