@@ -11,18 +11,43 @@ from harness.errors import UsageError
 app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Make toy data and curate training data.",
 )
 
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes; default: the usable CPUs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.callback()
-def root() -> None:
-    """Make toy data and curate training data."""
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    recipe: Annotated[str | None, typer.Option(help="Shipped recipe (toy, ring_lite) or YAML file.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Run only this stage.")] = None,
+    until: Annotated[str | None, typer.Option(help="Run all stages up to this one.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder. Default: runs/RECIPE-seed-SEED.")] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of the recipe: c3po_math.steps=20; repeatable.")
+    ] = None,
+    gates: Annotated[
+        bool, typer.Option("--gates/--no-gates", help="Judge each stage; without, nothing vouches.")
+    ] = True,
+    show_plan: Annotated[
+        bool, typer.Option("--plan", help="Print memory, tokens, steps and hours; run nothing.")
+    ] = False,
+) -> None:
+    """Train by a recipe: all stages of the paper in order, each behind its gate.
+
+    The same command after an interruption, even kill -9, goes on where it ended and ends with the same weights; a stage
+    whose settings and inputs have not changed is not run again. A red gate stops the run with exit code 1.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if recipe is None:
+        raise UsageError("nothing to train: name a recipe, e.g. ringlite train --recipe toy; see ringlite train --help")
+    from reference_trainer.recipe import load_recipe, parse_changes
+    from reference_trainer.train import train
+
+    train(load_recipe(recipe, parse_changes(change or [])), out, stage=stage, until=until, gates=gates, plan=show_plan)
 
 
 @app.command()

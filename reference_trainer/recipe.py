@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 from harness.errors import UsageError, nearest
 from reference_trainer.config import ObjectiveConfig, OptimizerConfig, RLConfig, Switches
 from reference_trainer.engine.settings import EngineConfig
+from reference_trainer.plan.settings import PlanConfig
+from reference_trainer.recipe_file import read_settings
 from reference_trainer.rollout.settings import RolloutEngineConfig
 from reference_trainer.select import SelectionConfig
 from reference_trainer.tasks import HASTY_SHARE, Domain
@@ -43,12 +45,11 @@ class ModelConfig(Switches):
 
 
 class ToyData(Switches):
-    """The toy domains as a data source.
+    """The toy domains as a data source; held-out problems are those of the ``toy_*`` benchmarks, the same for all.
 
     Attributes:
         train: Training problems a domain, for reinforcement learning.
         validation: Validation problems a domain.
-        heldout: Held-out problems a domain: the rows of the ``toy_*`` benchmarks.
         demonstrations: Responses of the teacher, over all domains.
         hasty_share: Share of the teacher's blind guesses.
         instructions: Examples of the general stage that need no reasoning.
@@ -56,7 +57,6 @@ class ToyData(Switches):
 
     train: int = Field(default=1000, ge=1)
     validation: int = Field(default=100, ge=1)
-    heldout: int = Field(default=200, ge=1)
     demonstrations: int = Field(default=40_000, ge=1)
     hasty_share: float = Field(default=HASTY_SHARE, ge=0, le=1)
     instructions: int = Field(default=3000, ge=0)
@@ -87,15 +87,17 @@ class SFTConfig(Switches):
         epochs: Passes over the data; each ends with a checkpoint.
         batch_sequences: Demonstrations of one update.
         max_tokens: Longest sequence, prompt included; a longer one is left out and counted.
+        schedule: Of the learning rate, after the warm-up and to the last update.
         warmup_share: Share of all updates that warm up.
         objective: The ``sft`` loss with its router terms.
-        optimizer: ``total_steps`` and ``warmup_steps`` follow from the data.
+        optimizer: Its schedule, warm-up and total steps follow from the fields above and the data.
         checkpoint_every: Updates between checkpoints to resume from.
     """
 
     epochs: int = Field(default=3, ge=1)
     batch_sequences: int = Field(default=256, ge=1)
     max_tokens: int = Field(default=32_768, ge=2)
+    schedule: Literal["constant", "cosine", "linear"] = "cosine"
     warmup_share: float = Field(default=0.01, ge=0, lt=1)
     objective: ObjectiveConfig = SFT_OBJECTIVE
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4, weight_decay=0.1)
@@ -163,14 +165,10 @@ class CurateConfig(Switches):
     Attributes:
         samples: Responses a problem.
         max_new_tokens: Longest response.
-        drop_solved: Leave out what is always solved.
-        drop_unsolved: Leave out what is never solved.
     """
 
     samples: int = Field(default=4, ge=1)
     max_new_tokens: int = Field(default=24_576, ge=1)
-    drop_solved: bool = True
-    drop_unsolved: bool = False
 
 
 class RLStageConfig(Switches):
@@ -181,14 +179,12 @@ class RLStageConfig(Switches):
         domains: Whose problems are drawn.
         rl: Rollout, objective and optimiser; its seed is derived from the recipe's.
         checkpoint_every: Iterations between checkpoints to resume from.
-        evaluate_every: Iterations between measurements on the validation set; 0: none.
     """
 
     steps: int = Field(ge=1)
     domains: tuple[Domain, ...]
     rl: RLConfig = RLConfig()
     checkpoint_every: int = Field(default=10, ge=1)
-    evaluate_every: int = Field(default=0, ge=0)
 
 
 class GeneralConfig(SFTConfig):
@@ -237,6 +233,7 @@ class Recipe(Switches):
         seed: Every generator of the run is derived from it.
         threads: torch threads; bitwise repetition needs the same number.
         comparison: Also run stage 1 with GRPO from the same checkpoint, for the report.
+        plan: What ``ringlite train plan`` assumes; a run does not depend on it.
     """
 
     name: str
@@ -255,6 +252,7 @@ class Recipe(Switches):
     general: GeneralConfig | None = None
     comparison: bool = False
     gates: GateConfig = GateConfig()
+    plan: PlanConfig = PlanConfig()
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -276,12 +274,7 @@ def load_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
         UsageError: No such file, no YAML mapping, an unknown setting, or a value that a setting does not take.
     """
     path = recipe_path(name)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"the recipe {path} cannot be read: {error}") from None
-    if not isinstance(values, dict):
-        raise UsageError(f"the recipe {path} holds no settings: write them as 'name: value' lines")
+    values = read_settings(path, recipe_path)
     for dotted, value in (changes or {}).items():
         _change(values, dotted, value)
     data = values.get("data")

@@ -39,7 +39,7 @@ class Experience:
 
 @dataclass(frozen=True)
 class Iteration:
-    """What one iteration sampled and trained on: B, advantages [L, K], and for each optimiser step Psi and its batch."""
+    """What one iteration sampled and trained on: B, advantages [L, K], and of each optimiser step Psi and its batch."""
 
     experience: Experience
     advantages: Tensor

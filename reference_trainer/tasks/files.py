@@ -69,11 +69,6 @@ def write_toy(
     return counts
 
 
-def card_path(domain: Domain) -> Path:
-    """Card of a toy's held-out set, for ``harness.card.load_card`` and ``ringlite score --benchmarks``."""
-    return Path(__file__).parent / "cards" / f"toy_{domain}" / "card.yaml"
-
-
 def problem_row(problem: ToyProblem) -> dict[str, Any]:
     """A problem as a line of JSON; ``gold`` is what the verifier compares with."""
     return {

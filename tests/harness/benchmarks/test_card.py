@@ -12,6 +12,8 @@ from harness.errors import UsageError
 from harness.types import Problem
 
 ROOT = Path(harness.card.__file__).parent.parent / "benchmarks"
+# The toys are ours, and asked as the toy model was trained.
+PAPER = [name for name in card_names() if not name.startswith("toy_")]
 
 
 def altered(tmp_path: Path, name: str = "aime24", **changes: object) -> Path:
@@ -29,7 +31,7 @@ def test_every_card_loads_and_is_named_as_its_folder() -> None:
         assert load_card(name).name == name
 
 
-@pytest.mark.parametrize("name", card_names())
+@pytest.mark.parametrize("name", PAPER)
 def test_the_protocol_is_the_papers(name: str) -> None:
     protocol = load_card(name).protocol
     assert (protocol.temperature, protocol.top_p, protocol.shots) == (1.0, 0.95, 0)
@@ -44,7 +46,7 @@ def test_numbers_of_samples_that_the_printed_means_imply(name: str, n: int) -> N
     assert (protocol.n, protocol.n_source) == (n, "inferred")
 
 
-@pytest.mark.parametrize("name", [n for n in card_names() if load_card(n).grader == "math"])
+@pytest.mark.parametrize("name", [n for n in PAPER if load_card(n).grader == "math"])
 def test_mathematics_ends_with_the_boxed_instruction(name: str) -> None:
     template = load_card(name).prompt.template
     assert "{question}" in template

@@ -9,7 +9,7 @@ from harness.grading_scorers import make_grader
 from harness.problems import load
 from harness.types import Sample
 from reference_trainer.tasks import DOMAINS
-from reference_trainer.tasks.files import card_path, read_problems, write_toy
+from reference_trainer.tasks.files import read_problems, write_toy
 from reference_trainer.tasks.problems import TOYS
 
 
@@ -22,7 +22,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_the_card_reads_the_heldout_set_that_it_pins(toy: Path, domain):
-    loaded = load(load_card(card_path(domain)), toy)
+    loaded = load(load_card(f"toy_{domain}"), toy)
     assert loaded.content_hash == loaded.expected_hash
     written = read_problems(toy / domain / "heldout.jsonl")
     assert [(p.id, p.prompt) for p in loaded.problems] == [(p.id, p.question) for p in written]
@@ -30,7 +30,7 @@ def test_the_card_reads_the_heldout_set_that_it_pins(toy: Path, domain):
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_the_harness_grades_the_teacher_right_and_a_wrong_answer_wrong(toy: Path, domain):
-    asked = load(load_card(card_path(domain)), toy).problems[:5]
+    asked = load(load_card(f"toy_{domain}"), toy).problems[:5]
     drawn = read_problems(toy / domain / "heldout.jsonl")[:5]
     grader = make_grader("code" if domain == "code" else "strict", 1)
     try:

@@ -1,0 +1,58 @@
+"""What a plan has to assume, since no recipe can know it before a run: a recipe's ``plan`` section."""
+
+from pydantic import Field
+
+from reference_trainer.config import Switches
+
+
+class GPU(Switches):
+    """One accelerator; the defaults are the data sheet of an H800 SXM.
+
+    Attributes:
+        name: For messages.
+        memory_gib: Memory in GiB.
+        reserve_gib: Of it, what contexts, communication buffers and fragmentation take.
+        tflops: Dense bfloat16 peak in 10^12 operations a second.
+        bandwidth_gb: Memory bandwidth in 10^9 bytes a second.
+    """
+
+    name: str = "H800"
+    memory_gib: float = Field(default=80, gt=0)
+    reserve_gib: float = Field(default=4, ge=0)
+    tflops: float = Field(default=989, gt=0)
+    bandwidth_gb: float = Field(default=3350, gt=0)
+
+
+class PlanConfig(Switches):
+    """Figures that a plan rests on. They change nothing of a run.
+
+    Attributes:
+        gpus: How many are planned for.
+        gpu: Their kind.
+        shape: File of the model's ``config.json`` keys, for a hub model that cannot be looked up; a name without a
+            folder is a file beside the shipped recipes.
+        mfu: Share of the peak that training reaches, counting no recomputation.
+        decode_efficiency: Share of the memory bandwidth that decoding reaches.
+        overhead_seconds: Of one RL step: handing weights to the sampler, verifying, AdamW.
+        response_tokens: Stage -> mean generated tokens of a response.
+        prompt_tokens: Mean tokens of a prompt.
+        problems: Domain -> number of training problems.
+        demonstrations: Rows of the distillation data.
+        demonstration_tokens: Their mean tokens, prompt included.
+        general_demonstrations: Rows of the general stage's data.
+        unknown: Names among these that are no published figure, for the output to say so.
+    """
+
+    gpus: int = Field(default=1, ge=1)
+    gpu: GPU = GPU()
+    shape: str | None = None
+    mfu: float = Field(default=0.2, gt=0, le=1)
+    decode_efficiency: float = Field(default=0.5, gt=0, le=1)
+    overhead_seconds: float = Field(default=30, ge=0)
+    response_tokens: dict[str, float] = Field(default_factory=dict)
+    prompt_tokens: float = Field(default=200, ge=1)
+    problems: dict[str, int] = Field(default_factory=dict)
+    demonstrations: int | None = Field(default=None, ge=1)
+    demonstration_tokens: float | None = Field(default=None, gt=1)
+    general_demonstrations: int | None = Field(default=None, ge=1)
+    unknown: dict[str, str] = Field(default_factory=dict)

@@ -1,0 +1,79 @@
+"""The stages of reinforcement learning: C3PO on mathematics, then on code and science, and GRPO for comparison."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reference_trainer.engine.settings import make_engine
+from reference_trainer.export import export_checkpoint, load_checkpoint_model
+from reference_trainer.loop import run as run_loop
+from reference_trainer.recipe import RLStageConfig
+from reference_trainer.rollout.settings import make_rollout_engine
+from reference_trainer.stages.sources import checkpoint_to_start_from, load_prompts, load_tokenizer
+from reference_trainer.stages.stage import StageRun
+from reference_trainer.step import Iteration, RLTrainer
+from reference_trainer.stream import PromptStream
+from reference_trainer.tasks import Verifier, VerifierReward
+
+CHECKPOINT, EVIDENCE = "checkpoint", "evidence"
+
+
+def c3po_math(run: StageRun) -> None:
+    """Stage 1: mathematics, from the selected checkpoint."""
+    _reinforce(run, run.recipe.c3po_math, checkpoint_to_start_from(run, "select"))
+
+
+def c3po_code_science(run: StageRun) -> None:
+    """Stage 2: code and science, from the end of stage 1."""
+    _reinforce(run, run.recipe.c3po_code_science, checkpoint_to_start_from(run, "c3po-math"))
+
+
+def grpo_math(run: StageRun) -> None:
+    """Stage 1 under GRPO, from the same checkpoint and on the same prompts, for comparison; nothing follows from it."""
+    stage = run.recipe.c3po_math
+    objective = stage.rl.objective.model_copy(update={"loss": "grpo"})
+    rl = stage.rl.model_copy(update={"objective": objective})
+    _reinforce(run, stage.model_copy(update={"rl": rl}), checkpoint_to_start_from(run, "select"))
+
+
+def _reinforce(run: StageRun, config: RLStageConfig, start: Path | str) -> None:
+    """Leaves ``checkpoint/``, ``metrics.jsonl`` and ``evidence/`` (what the first and the last step trained on)."""
+    tokenizer = load_tokenizer(run)
+    model = load_checkpoint_model(start, run.recipe.model)
+    initial = load_checkpoint_model(checkpoint_to_start_from(run, "select"), run.recipe.model)
+    rl = config.rl.model_copy(update={"seed": run.seed})
+    engine = make_engine(run.recipe.engine, model, rl.objective, rl.optimizer, rl.rollout.temperature, initial)
+    sampler = make_rollout_engine(run.recipe.rollout_engine, model, tokenizer.eos_token_id)
+    stream = PromptStream(load_prompts(run, tokenizer, config.domains), run.seed)
+    torch.manual_seed(run.seed)
+    with Verifier() as verifier:
+        trainer = RLTrainer(engine, sampler, stream, VerifierReward(tokenizer, verifier), rl)
+
+        def after_step(metrics: dict[str, Any]) -> None:
+            run.progress(trainer.steps, config.steps, f"reward {metrics['reward']:.3f}")
+            if trainer.steps in (1, config.steps) and trainer.last is not None:
+                save_evidence(run.folder / EVIDENCE / f"step-{trainer.steps:06d}.pt", trainer.last)
+
+        run_loop(trainer, config.steps, run.folder, checkpoint_every=config.checkpoint_every, after_step=after_step)
+        export_checkpoint(engine.weights(), model.config, tokenizer, run.folder / CHECKPOINT)
+
+
+def save_evidence(path: Path, iteration: Iteration) -> None:
+    """Writes what an iteration sampled and trained on, as tensors and plain values."""
+    experience = iteration.experience
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "prompts": [prompt.id for prompt in experience.prompts],
+        "rollouts": [
+            {"prompt": r.prompt, "response": r.response, "logprobs": r.logprobs, "finished": r.finished, "seed": r.seed}
+            for r in experience.rollouts
+        ],
+        "rewards": experience.rewards,
+        "advantages": iteration.advantages,
+        "batches": [asdict(batch) for batch in iteration.batches],
+    }
+    partial = path.with_suffix(".partial")
+    torch.save(content, partial)
+    partial.replace(path)

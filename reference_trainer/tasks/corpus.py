@@ -1,0 +1,34 @@
+"""Plain text of the toys' world for base pre-training: single operations, and solutions without question or answer."""
+
+from collections.abc import Iterator
+from random import Random
+
+from reference_trainer.tasks.arithmetic import steps
+from reference_trainer.tasks.problem import DOMAINS, MODULUS
+from reference_trainer.tasks.problems import TOYS, draw_problems
+
+_FACTS = 8
+
+
+def documents(count: int, seed: int, facts_share: float) -> Iterator[str]:
+    """``count`` documents; those with problems take them from the training sets alone.
+
+    A model that has read them knows the operations and the look of a solution, but has never seen a question being
+    answered: no document holds a boxed answer, a code block, or the chat form.
+    """
+    random = Random(f"{seed}/corpus")
+    sources = [draw_problems(domain, "train", seed) for domain in DOMAINS]
+    for number in range(count):
+        if random.random() < facts_share:
+            yield ",".join(_fact(random) for _ in range(_FACTS))
+        else:
+            problem = next(sources[number % len(sources)])
+            worked = TOYS[problem.domain].careful(problem).split("\\boxed")[0].split("\n```")[0]
+            joint = "" if problem.domain == "math" else ":"
+            yield f"{problem.question.removesuffix('?')}{joint}{worked}"
+
+
+def _fact(random: Random) -> str:
+    left, operator, right = random.randrange(MODULUS), random.choice("+-*"), random.randrange(MODULUS)
+    expression = f"{left}{operator}{right}"
+    return f"{expression}={steps(expression)[-1]}"
