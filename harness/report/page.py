@@ -79,7 +79,7 @@ def heading(eyebrow: str, title: str, under: str) -> str:
     )
 
 
-def document(title: str, body: str, made: str, blocks: str = "", scripts: Sequence[str] = ()) -> str:
+def document(title: str, body: str, made: str, blocks: str = "", scripts: Sequence[str] = (), styles: str = "") -> str:
     """A whole page: head with its policy, body, data blocks, scripts.
 
     Args:
@@ -88,6 +88,7 @@ def document(title: str, body: str, made: str, blocks: str = "", scripts: Sequen
         made: What the page was made of, and by what.
         blocks: Script elements that hold data.
         scripts: Assets that run, after the theme's.
+        styles: Rules of the page's own, after those of all pages.
     """
     code = [asset(name) for name in ("theme.js", *scripts)]
     hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in code)
@@ -100,7 +101,7 @@ def document(title: str, body: str, made: str, blocks: str = "", scripts: Sequen
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="referrer" content="no-referrer">'
-        f"<title>{escape(title)}</title><style>{asset('report.css')}</style></head><body>{body}"
+        f"<title>{escape(title)}</title><style>{asset('report.css')}{styles}</style></head><body>{body}"
         f"<footer>Made of {escape(made)}.</footer>{blocks}"
         + "".join(f"<script>{text}</script>" for text in code)
         + "</body></html>\n"

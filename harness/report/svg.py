@@ -24,7 +24,7 @@ class ForestRow:
     margin: float | None = None
 
 
-def forest(rows: Sequence[ForestRow]) -> str:
+def forest(rows: Sequence[ForestRow], title: str = "Scores with intervals against published ones") -> str:
     """Ours against published: point, sampling interval (thick), interval over problems (faint), margin (band)."""
     values = [value for row in rows for value in _extent(row) if not math.isnan(value)]
     if not values:
@@ -42,7 +42,7 @@ def forest(rows: Sequence[ForestRow]) -> str:
         parts.append(f'<text x="{x(tick):.1f}" y="{height - 8}" text-anchor="middle">{tick:g}</text>')
     for number, row in enumerate(rows):
         parts.append(_forest_line(row, 6 + line * number + line / 2, x))
-    return _svg(width, height, "Scores with intervals against published ones", parts)
+    return picture(width, height, title, parts)
 
 
 def _forest_line(row: ForestRow, y: float, x: Callable[[float], float]) -> str:
@@ -105,7 +105,7 @@ def scatter(ids: Sequence[str], xs: Sequence[float], ys: Sequence[float], x_name
         told = f"{', '.join(names[:8])}{' …' if len(names) > 8 else ''}: {x:g} and {y:g}"
         place = f'cx="{left + x * scale:.1f}" cy="{base - y * scale:.1f}" r="{min(12, 3 + len(names) ** 0.5):.1f}"'
         parts.append(f'<circle class="dot" {place}><title>{escape(told)}</title></circle>')
-    return f'<div class="scatter">{_svg(side, base + 28, "Problem by problem", parts)}</div>'
+    return f'<div class="scatter">{picture(side, base + 28, "Problem by problem", parts)}</div>'
 
 
 def _bars(
@@ -139,7 +139,7 @@ def _bars(
         if bars:
             span = f"{edges[number]:,.0f} to {edges[number + 1]:,.0f}: {told}"
             parts.append(f"<g><title>{escape(span)}</title>{''.join(bars)}</g>")
-    return _svg(width, height, title, parts)
+    return picture(width, height, title, parts)
 
 
 def _bar(style: str, a: float, b: float, y: float, thick: float) -> str:
@@ -147,7 +147,8 @@ def _bar(style: str, a: float, b: float, y: float, thick: float) -> str:
     return f'<line class="{style}" {ends} stroke-width="{thick}" stroke-linecap="round"/>'
 
 
-def _svg(width: int, height: int, title: str, parts: Sequence[str]) -> str:
+def picture(width: int, height: int, title: str, parts: Sequence[str]) -> str:
+    """A whole picture of these elements; ``title`` is what a screen reader says."""
     return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
 
 
