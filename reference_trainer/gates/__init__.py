@@ -1,0 +1,54 @@
+"""Gates: a finished stage passes when its properties hold on the real artefacts and its scores have not dropped."""
+
+from collections.abc import Iterator
+
+import torch
+
+from reference_trainer.gates.checkpoints import check_checkpoint
+from reference_trainer.gates.gate import StageGate
+from reference_trainer.gates.metrics import check_rl_metrics, check_supervised_metrics
+from reference_trainer.gates.record import Check
+from reference_trainer.pipeline import Gate
+from reference_trainer.stages import StageRun
+from reference_trainer.stages.sources import load_tokenizer
+
+
+def _distill(run: StageRun) -> Iterator[Check]:
+    yield from check_supervised_metrics(run, run.recipe.distill, len(load_tokenizer(run)))
+    for epoch in range(1, run.recipe.distill.epochs + 1):
+        yield from check_checkpoint(run, run.folder / f"epoch-{epoch}", _ids(run))
+
+
+def _select(run: StageRun) -> Iterator[Check]:
+    yield from check_checkpoint(run, run.folder / "checkpoint", _ids(run))
+
+
+def _c3po_math(run: StageRun) -> Iterator[Check]:
+    stage = run.recipe.c3po_math
+    yield from check_rl_metrics(run, stage.steps, stage.rl, len(load_tokenizer(run)))
+    yield from check_checkpoint(run, run.folder / "checkpoint", _ids(run))
+
+
+def _c3po_code_science(run: StageRun) -> Iterator[Check]:
+    stage = run.recipe.c3po_code_science
+    yield from check_rl_metrics(run, stage.steps, stage.rl, len(load_tokenizer(run)))
+    yield from check_checkpoint(run, run.folder / "checkpoint", _ids(run))
+
+
+def _general(run: StageRun) -> Iterator[Check]:
+    assert run.recipe.general is not None
+    yield from check_supervised_metrics(run, run.recipe.general, len(load_tokenizer(run)))
+    yield from check_checkpoint(run, run.folder / f"epoch-{run.recipe.general.epochs}", _ids(run))
+
+
+def _ids(run: StageRun) -> torch.Tensor:
+    return torch.arange(min(32, len(load_tokenizer(run))))[None]
+
+
+GATES: dict[str, Gate] = {
+    "distill": StageGate([_distill]),
+    "select": StageGate([_select]),
+    "c3po-math": StageGate([_c3po_math]),
+    "c3po-code-science": StageGate([_c3po_code_science]),
+    "general": StageGate([_general]),
+}
