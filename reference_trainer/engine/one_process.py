@@ -11,7 +11,7 @@ from reference_trainer.config import ObjectiveConfig, OptimizerConfig
 from reference_trainer.engine.batch import MicroBatch
 from reference_trainer.engine.optimizer import adamw
 from reference_trainer.engine.scorer import Scores
-from reference_trainer.engine.update import UpdateEngine, refuse_non_finite
+from reference_trainer.engine.update import UpdateEngine, refuse_non_finite, refuse_other_ranks
 from reference_trainer.model import hub_weights
 
 
@@ -71,14 +71,16 @@ class OneProcessEngine(UpdateEngine):
             "optimizer": self.optimizer.state_dict(),
             "reference": reference,
             "updates": self.updates,
+            "ranks": 1,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores ``state_dict`` into this engine's model, AdamW and reference.
 
         Raises:
-            UsageError: The state is that of a model of other shapes.
+            UsageError: The state is that of a model of other shapes, or its budget covered other ranks.
         """
+        refuse_other_ranks(state, 1, self.objective)
         try:
             self.scorer.model.load_state_dict(state["model"])
         except RuntimeError as error:

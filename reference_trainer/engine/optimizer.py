@@ -24,8 +24,13 @@ def learning_rate(update: int, config: OptimizerConfig) -> float:
     return config.learning_rate * (config.min_ratio + (1 - config.min_ratio) * shape)
 
 
-def adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW whose weight decay leaves vectors (norms, biases) alone.
+def parameter_groups(model: nn.Module, config: OptimizerConfig, *, half: bool = False) -> list[dict[str, Any]]:
+    """AdamW's parameter groups: matrices and expert tensors decay, vectors (norms, biases) do not.
+
+    Args:
+        model: Its parameters with ``requires_grad``.
+        config: Weight decay.
+        half: Whether weights in half precision are welcome, because float32 master weights are stepped on.
 
     Raises:
         UsageError: A trainable weight is in half precision, where steps of 1e-6 vanish.
@@ -35,7 +40,7 @@ def adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        if parameter.dtype not in (torch.float32, torch.float64):
+        if not half and parameter.dtype not in (torch.float32, torch.float64):
             raise UsageError(
                 f"{name} is {str(parameter.dtype).removeprefix('torch.')}, in which small AdamW steps vanish: load the "
                 "model in float32 and set autocast: bfloat16"
@@ -45,6 +50,11 @@ def adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
         {"params": decayed, "weight_decay": config.weight_decay},
         {"params": plain, "weight_decay": 0.0},
     ]
+    return [group for group in groups if group["params"]]
+
+
+def adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
+    """AdamW over ``parameter_groups``, which says what it raises."""
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=config.learning_rate, betas=config.betas, eps=config.epsilon
+        parameter_groups(model, config), lr=config.learning_rate, betas=config.betas, eps=config.epsilon
     )

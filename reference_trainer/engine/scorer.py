@@ -1,8 +1,7 @@
 """From a micro-batch to log-probabilities, entropies and router logits of its response tokens."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +14,8 @@ from reference_trainer.objective import token_entropy, token_logprobs
 LOGITS_AT_ONCE = 1 << 27  # elements of the logits matrix that exist at the same time: 512 MiB in float32
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Outputs of one forward pass.
+class Scores(NamedTuple):
+    """Outputs of one forward pass; a tuple, in which DeepSpeed's hooks find the tensors.
 
     Attributes:
         logprobs: [B, T] of the response tokens; 0 at padding.

@@ -12,7 +12,8 @@ executor can rely on, and has to keep:
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -110,7 +111,26 @@ class UpdateEngine(ABC):
 
     @abstractmethod
     def weights(self) -> Iterable[tuple[str, Tensor]]:
-        """The policy's weights under hub names, for a rollout engine that holds a copy; lazily."""
+        """The policy's weights under hub names, for a rollout engine that holds a copy; lazily.
+
+        With several ranks all of them go through the weights to the end.
+        """
+
+    # What an executor of several ranks fills in as well.
+
+    def _score_reference(self, batch: MicroBatch) -> Scores:
+        """Runs the reference policy's scorer."""
+        assert self.reference is not None
+        scores: Scores = self.reference(batch)
+        return scores
+
+    def gather(self, value: Any) -> list[Any]:
+        """The value of every rank, in their order, on every rank."""
+        return [value]
+
+    def whole_weights(self) -> AbstractContextManager[None]:
+        """In this context the policy's module is whole on each rank and runs without the others, to sample with."""
+        return nullcontext()
 
     # The update.
 
@@ -137,7 +157,7 @@ class UpdateEngine(ABC):
         for micro in itertools.chain.from_iterable(self._passes(batch)):
             # The reference policy has routers of its own: what the sampler's chose is replayed in the policy alone.
             free = replace(micro, routed_experts=None)
-            scores = self.reference(free) if reference and self.reference is not None else self._score(micro)
+            scores = self._score_reference(free) if reference and self.reference is not None else self._score(micro)
             for row, number in enumerate(micro.index):
                 results[number] = scores.logprobs[row, : len(batch.responses[number])].cpu()
         self.scorer.train()
@@ -291,6 +311,16 @@ class UpdateEngine(ABC):
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores ``state_dict``."""
+
+
+def refuse_other_ranks(state: Mapping[str, Any], ranks: int, objective: ObjectiveConfig) -> None:
+    """Raises UsageError where ``state`` comes from another number of ranks and Phi is one rank's."""
+    before = int(state.get("ranks", 1))
+    if before != ranks and objective.budget_scope == "rank":
+        raise UsageError(
+            f"the checkpoint was made on {before} ranks, and with budget_scope 'rank' {ranks} would train on another "
+            f"number of tokens: resume on {before}, or begin with budget_scope 'global'"
+        )
 
 
 def refuse_non_finite(norm: float, update: int) -> None:

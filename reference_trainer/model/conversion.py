@@ -29,17 +29,21 @@ def hub_weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     This is the form in which vLLM takes new weights. Tied weights come once, under the embedding's name.
     """
     for name, parameter in model.named_parameters():
-        tensor = parameter.detach()
-        if name.endswith(".mlp.experts.gate_up_proj"):
-            prefix = name.removesuffix("gate_up_proj")
-            for index, (gate, up) in enumerate(expert.chunk(2, dim=0) for expert in tensor):
-                yield f"{prefix}{index}.gate_proj.weight", gate
-                yield f"{prefix}{index}.up_proj.weight", up
-        elif name.endswith(".mlp.experts.down_proj"):
-            for index, down in enumerate(tensor):
-                yield f"{name.removesuffix('down_proj')}{index}.down_proj.weight", down
-        else:
-            yield name, tensor
+        yield from hub_tensors(name, parameter.detach())
+
+
+def hub_tensors(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """What one weight of the model is on the hub: itself, or for an expert tensor one or two matrices an expert."""
+    if name.endswith(".mlp.experts.gate_up_proj"):
+        prefix = name.removesuffix("gate_up_proj")
+        for index, (gate, up) in enumerate(expert.chunk(2, dim=0) for expert in tensor):
+            yield f"{prefix}{index}.gate_proj.weight", gate
+            yield f"{prefix}{index}.up_proj.weight", up
+    elif name.endswith(".mlp.experts.down_proj"):
+        for index, down in enumerate(tensor):
+            yield f"{name.removesuffix('down_proj')}{index}.down_proj.weight", down
+    else:
+        yield name, tensor
 
 
 @torch.no_grad()
