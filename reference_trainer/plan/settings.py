@@ -6,7 +6,7 @@ from reference_trainer.config import Switches
 
 
 class GPU(Switches):
-    """One accelerator; the defaults are the data sheet of an H800 SXM.
+    """One accelerator and its links; the defaults are the data sheet of an H800 SXM, the network but for it.
 
     Attributes:
         name: For messages.
@@ -14,6 +14,9 @@ class GPU(Switches):
         reserve_gib: Of it, what contexts, communication buffers and fragmentation take.
         tflops: Dense bfloat16 peak in 10^12 operations a second.
         bandwidth_gb: Memory bandwidth in 10^9 bytes a second.
+        node: GPUs of one node.
+        node_link_gb: Link to the other GPUs of the node, one way, in 10^9 bytes a second.
+        network_gb: Network to other nodes for each GPU, one way; the default is 400 Gbit/s, an assumption.
     """
 
     name: str = "H800"
@@ -21,6 +24,9 @@ class GPU(Switches):
     reserve_gib: float = Field(default=4, ge=0)
     tflops: float = Field(default=989, gt=0)
     bandwidth_gb: float = Field(default=3350, gt=0)
+    node: int = Field(default=8, ge=1)
+    node_link_gb: float = Field(default=200, gt=0)
+    network_gb: float = Field(default=50, gt=0)
 
 
 class PlanConfig(Switches):
@@ -40,7 +46,8 @@ class PlanConfig(Switches):
         demonstrations: Rows of the distillation data.
         demonstration_tokens: Their mean tokens, prompt included.
         general_demonstrations: Rows of the general stage's data.
-        unknown: Names among these that are no published figure, for the output to say so.
+        compare_paper: Compare the plan with the figures of the Ring-lite paper.
+        unknown: Name of a figure above -> why it is none that was published, for the output to say so.
     """
 
     gpus: int = Field(default=1, ge=1)
@@ -55,4 +62,5 @@ class PlanConfig(Switches):
     demonstrations: int | None = Field(default=None, ge=1)
     demonstration_tokens: float | None = Field(default=None, gt=1)
     general_demonstrations: int | None = Field(default=None, ge=1)
+    compare_paper: bool = False
     unknown: dict[str, str] = Field(default_factory=dict)
