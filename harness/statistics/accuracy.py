@@ -8,9 +8,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from .counts import Counts, FloatArray
+from .distributions import normal_quantile, t_quantile
 
 NAN = float("nan")
 
@@ -91,7 +91,7 @@ def se_total(counts: Counts, *, floor: bool = True) -> float:
 
 def sampling_interval(counts: Counts, level: float = 0.95) -> Interval:
     """A +- z SE_samp, cut to [0, 1]: where the mean of endlessly many samples of these problems lies."""
-    z = float(stats.norm.ppf((1 + level) / 2))
+    z = float(normal_quantile((1 + level) / 2))
     return _interval(avg_at_n(counts), z * se_samp(counts), level)
 
 
@@ -99,7 +99,7 @@ def total_interval(counts: Counts, level: float = 0.95) -> Interval:
     """A +- t_{P-1} SE_total, cut to [0, 1]: how good the model is on problems like these."""
     if counts.problems < 2:
         return Interval(NAN, NAN, level)
-    t = float(stats.t.ppf((1 + level) / 2, counts.problems - 1))
+    t = t_quantile((1 + level) / 2, counts.problems - 1)
     return _interval(avg_at_n(counts), t * se_total(counts), level)
 
 

@@ -4,12 +4,12 @@ import math
 from collections.abc import Hashable, Sequence
 
 import numpy as np
-from scipy import stats
 
 from harness.errors import UsageError
 
 from .accuracy import NAN, Interval, avg_at_n
 from .counts import Counts
+from .distributions import t_quantile
 
 
 def se_clustered(counts: Counts, clusters: Sequence[Hashable]) -> float:
@@ -31,7 +31,7 @@ def clustered_interval(counts: Counts, clusters: Sequence[Hashable], level: floa
     error = se_clustered(counts, clusters)
     if math.isnan(error):
         return Interval(NAN, NAN, level)
-    half = float(stats.t.ppf((1 + level) / 2, groups - 1)) * error
+    half = t_quantile((1 + level) / 2, groups - 1) * error
     centre = avg_at_n(counts)
     return Interval(max(0.0, centre - half), min(1.0, centre + half), level)
 

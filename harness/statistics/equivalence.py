@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy import stats
-
 from .accuracy import NAN, Interval
+from .distributions import normal_above, normal_below, normal_quantile
 
-Z_ONE_SIDED = float(stats.norm.ppf(0.95))  # 1.645: each one-sided test at 5 %
+Z_ONE_SIDED = float(normal_quantile(0.95))  # 1.645: each one-sided test at 5 %
 Outcome = Literal["reproduced", "not reproduced", "inconclusive"]
 
 
@@ -59,17 +58,17 @@ def equivalence(difference: float, se: float, margin: float, z: float = Z_ONE_SI
     return Equivalence(
         difference=difference,
         se=se,
-        interval=Interval(difference - z * se, difference + z * se, float(2 * stats.norm.cdf(z) - 1)),
+        interval=Interval(difference - z * se, difference + z * se, float(2 * normal_below(z) - 1)),
         outcome=outcome,
-        p_equivalent=float(stats.norm.sf((margin - size) / se)),
-        p_different=float(stats.norm.sf((size - margin) / se)),
-        zero_excluded=size > float(stats.norm.ppf(0.975)) * se,
+        p_equivalent=float(normal_above((margin - size) / se)),
+        p_different=float(normal_above((size - margin) / se)),
+        zero_excluded=size > float(normal_quantile(0.975)) * se,
     )
 
 
 def power_factor(power: float = 0.9, alpha: float = 0.05) -> float:
     """z_{1-alpha} + z_{(1+power)/2}: 3.29 at power 90 % and one-sided 5 %, D = 0."""
-    return float(stats.norm.ppf(1 - alpha) + stats.norm.ppf((1 + power) / 2))
+    return float(normal_quantile(1 - alpha) + normal_quantile((1 + power) / 2))
 
 
 def samples_needed(

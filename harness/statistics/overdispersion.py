@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from harness.errors import UsageError
 
 from .accuracy import NAN, avg_at_n
 from .counts import Counts, FloatArray, IntArray
+from .distributions import chi_square_above
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +99,4 @@ def chi_square_of_runs(scores: Sequence[float], errors: Sequence[float]) -> tupl
         return NAN, NAN
     weight = 1 / se**2
     q = float(np.sum(weight * (a - np.sum(weight * a) / weight.sum()) ** 2))
-    return q, float(stats.chi2.sf(q, a.size - 1)) if math.isfinite(q) else NAN
+    return q, chi_square_above(q, a.size - 1) if math.isfinite(q) else NAN

@@ -3,12 +3,13 @@
 import math
 from dataclasses import dataclass
 
-from scipy import stats
+import numpy as np
 
 from harness.errors import UsageError
 
 from .accuracy import NAN, Interval, avg_at_n, se_samp
 from .counts import Counts
+from .distributions import t_above, t_quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,14 @@ def paired(a: Counts, b: Counts, level: float = 0.95) -> Paired:
     difference = float(d.mean())
     se = float(d.std(ddof=1)) / math.sqrt(problems) or both
     t = difference / se
-    half = float(stats.t.ppf((1 + level) / 2, problems - 1)) * se
+    half = t_quantile((1 + level) / 2, problems - 1) * se
     varies = a.rates.std() > 0 and b.rates.std() > 0
     return Paired(
         problems=problems,
         difference=difference,
         se=se,
         interval=Interval(difference - half, difference + half, level),
-        p_value=float(2 * stats.t.sf(abs(t), problems - 1)),
+        p_value=2 * t_above(abs(t), problems - 1),
         se_samp=both,
-        correlation=float(stats.pearsonr(a.rates, b.rates).statistic) if varies else NAN,
+        correlation=float(np.corrcoef(a.rates, b.rates)[0, 1]) if varies else NAN,
     )

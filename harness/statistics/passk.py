@@ -4,12 +4,12 @@ import math
 from fractions import Fraction
 
 import numpy as np
-from scipy import stats
 
 from harness.errors import UsageError
 
 from .accuracy import NAN
 from .counts import Counts, FloatArray
+from .distributions import drawn_at_least
 
 
 def pass_at_k(counts: Counts, k: int) -> float:
@@ -53,9 +53,9 @@ def _at_least(counts: Counts, k: int, least: int) -> FloatArray:
         raise UsageError(f"k is {k}; it counts samples and must be at least 1")
     chance = np.full(counts.problems, np.nan)
     enough = counts.samples >= k
-    n, c = counts.samples[enough], counts.correct[enough]
+    pairs = zip(counts.samples[enough].tolist(), counts.correct[enough].tolist(), strict=True)
     # k draws without replacement from n with c right ones: hypergeometric, P(at least `least` right).
-    chance[enough] = stats.hypergeom.sf(least - 1, n, c, k)
+    chance[enough] = [drawn_at_least(least, n, c, k) for n, c in pairs]
     return chance
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import optimize, stats
 
 from harness.errors import UsageError
 from harness.statistics.counts import FloatArray
+from harness.statistics.distributions import normal_above, normal_density, normal_quantile
 
 Spending = Literal["obrien-fleming", "pocock"]
 _GRID = 601
@@ -31,7 +31,7 @@ def spent(fraction: float, alpha: float, spending: Spending) -> float:
         return alpha
     if spending == "pocock":
         return alpha * math.log(1 + (math.e - 1) * fraction)
-    return float(2 * stats.norm.sf(stats.norm.ppf(1 - alpha / 2) / math.sqrt(fraction)))
+    return float(2 * normal_above(normal_quantile(1 - alpha / 2) / math.sqrt(fraction)))
 
 
 def boundaries(
@@ -61,16 +61,16 @@ def boundaries(
         if share <= 1e-12:
             limit = _REACH
         elif grid is None or density is None:
-            limit = float(stats.norm.isf(share))
+            limit = float(-normal_quantile(share))
         else:
             limit = _limit(grid, density, step, sd, share)
         found.append(limit)
         used += max(share, 0.0)
         points = np.linspace(-_REACH * sd, limit * sd, _GRID)
         if grid is None or density is None:
-            density = stats.norm.pdf(points / sd) / sd
+            density = normal_density(points / sd) / sd
         else:
-            kernel = stats.norm.pdf((points[:, None] - grid[None, :]) / step) / step
+            kernel = normal_density((points[:, None] - grid[None, :]) / step) / step
             density = kernel @ (density * _weights(grid))
         grid = points
     return tuple(found)
@@ -78,10 +78,12 @@ def boundaries(
 
 def _limit(grid: FloatArray, density: FloatArray, step: float, sd: float, share: float) -> float:
     """c with P(not crossed before, S > c sd) = share."""
+    from scipy import optimize
+
     weighted = density * _weights(grid)
 
     def excess(limit: float) -> float:
-        return float(weighted @ stats.norm.sf((limit * sd - grid) / step)) - share
+        return float(weighted @ normal_above((limit * sd - grid) / step)) - share
 
     return float(optimize.brentq(excess, -_REACH, _REACH, xtol=1e-10))
 

@@ -12,6 +12,7 @@ from math_verify.parser import LatexExtractionConfig
 
 from harness.graders.math.corrections import ALL
 from harness.graders.math.expressions import same_expression, same_relation_sets, within
+from harness.graders.math.scanning import parse_response
 from harness.graders.math.strict import Strict
 
 _LATEX_ONLY = (LatexExtractionConfig(),)
@@ -30,7 +31,7 @@ def math_verify_pair(gold: str, answer: str) -> bool:
 
 def math_verify_response(golds: list[str], response: str) -> dict[str, Any]:
     """Math-Verify's verdict on a whole response, with its own extraction."""
-    predicted = parse(response, parsing_timeout=None)
+    predicted = parse_response(response)
     correct = any(verify(list(parse_answer(gold)), predicted, timeout_seconds=None) for gold in golds)
     text = next((item for item in predicted if isinstance(item, str)), None)
     return {"correct": correct, "extracted": text, "found": bool(predicted)}
