@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from harness.errors import UsageError
+from reference_trainer.cli_report import report
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -48,6 +49,9 @@ def root(
     from reference_trainer.train import train
 
     train(load_recipe(recipe, parse_changes(change or [])), out, stage=stage, until=until, gates=gates, plan=show_plan)
+
+
+app.command()(report)
 
 
 @app.command()
