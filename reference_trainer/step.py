@@ -17,6 +17,7 @@ from reference_trainer.config import ObjectiveConfig, RLConfig
 from reference_trainer.engine import UpdateBatch, UpdateEngine
 from reference_trainer.objective import Selection, fill_order, group_advantages, select_tokens, zero_variance_groups
 from reference_trainer.rollout import Rollout, RolloutEngine, Sampling, group_requests, response_seed
+from reference_trainer.rollout.distributed import DistributedRollouts, distributed_reward
 from reference_trainer.stream import Prompt, PromptStream
 
 # Verifies whole responses: for responses i = 0, 1, ... the prompt it answers and the response, to finite rewards.
@@ -52,9 +53,9 @@ class RLTrainer:
 
     Args:
         engine: Holds and updates the policy.
-        sampler: Draws responses from that policy.
+        sampler: Draws responses from that policy; with several ranks each draws its share.
         stream: The stage's prompts.
-        reward: The verifier.
+        reward: The verifier; with several ranks each verifies its share.
         config: The stage's settings; ``objective`` and ``optimizer`` are those that ``engine`` was made with.
 
     Attributes:
@@ -69,6 +70,9 @@ class RLTrainer:
     ):
         if (engine.objective, engine.settings) != (config.objective, config.optimizer):
             raise UsageError("the engine was made with another objective or optimizer than the stage's settings")
+        if engine.world_size > 1:
+            sampler = DistributedRollouts(sampler, engine, getattr(sampler, "tensor_parallel", 1))
+            reward = distributed_reward(reward, engine)
         self.engine, self.sampler, self.stream, self.reward, self.config = engine, sampler, stream, reward, config
         self.steps = 0
 

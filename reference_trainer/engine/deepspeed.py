@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from reference_trainer.checkpoint import generator_states, restore_generators
 from reference_trainer.config import ObjectiveConfig, OptimizerConfig
 from reference_trainer.engine.batch import MicroBatch
 from reference_trainer.engine.deepspeed_ranks import Ranks
@@ -143,6 +144,7 @@ class DeepSpeedEngine(UpdateEngine):
             "reference": reference,
             "updates": self.updates,
             "ranks": self.world_size,
+            "generators": self.gather(generator_states()),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -160,6 +162,9 @@ class DeepSpeedEngine(UpdateEngine):
             for name, value in own.items():
                 set_weight(self.ranks.deepspeed, value, state["reference"][name])
         self.updates = int(state["updates"])
+        # A run's checkpoint has rank 0's generators, which ranks that are new go on with.
+        if self.rank < len(generators := state.get("generators", [])):
+            restore_generators(generators[self.rank])
 
 
 def _has_expert_list(module: nn.Module) -> bool:
