@@ -136,6 +136,10 @@ class BailingMoeConfig(PreTrainedConfig):
         """The base of the rotary frequencies."""
         return float((self.rope_parameters or {}).get("rope_theta", self.default_theta))
 
+    @rope_theta.setter
+    def rope_theta(self, value: float) -> None:  # vLLM writes back what it has read
+        self.rope_parameters = {**(self.rope_parameters or {}), "rope_theta": value}
+
     def is_moe_layer(self, layer: int) -> bool:
         """Whether the layer with this index (from 0) routes its tokens to experts."""
         return self.num_experts is not None and layer >= self.first_k_dense_replace

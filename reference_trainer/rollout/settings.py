@@ -21,6 +21,7 @@ class RolloutEngineConfig(Switches):
         tensor_parallel: Ranks, one GPU each, that one copy of the model is split over (vLLM).
         gpu_memory_utilization: Share of each GPU's memory that vLLM may take for weights and key-value cache.
         dtype: Of vLLM's weights and activations.
+        enforce_eager: Compile nothing and capture no CUDA graphs: a quicker start, slower tokens.
         sleep: What vLLM does while the trainer updates: 0 keeps its memory, 1 gives the GPU back and keeps the weights
             in host memory, 2 gives up both (vLLM's own levels 1 and 2), for loops in which each ``generate`` follows
             an ``update_weights``.
@@ -33,6 +34,7 @@ class RolloutEngineConfig(Switches):
     tensor_parallel: int = Field(default=1, ge=1)
     gpu_memory_utilization: float = Field(default=0.5, gt=0, le=1)
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    enforce_eager: bool = False
     sleep: Literal[0, 1, 2] = 1
     router_replay: bool = False
 

@@ -6,11 +6,12 @@ other processes. Under a launcher (``torchrun``, ``deepspeed``) every rank has a
 """
 
 import copy
+import gc
 import importlib.util
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -18,10 +19,13 @@ from torch import Tensor
 from harness.errors import CheckFailed, UsageError
 from reference_trainer.rollout.rollout import Rollout, RolloutRequest, Sampling, check_prompts
 from reference_trainer.rollout.settings import RolloutEngineConfig
-from reference_trainer.rollout.vllm_outputs import rollout_of, sampling_arguments
+from reference_trainer.rollout.vllm_outputs import rollout_of, sampling_params
 from reference_trainer.rollout.vllm_weights import load_in_worker, refuse_other_arithmetic
 
-_MEMORY = frozenset({"weights", "kv_cache"})  # vLLM's names of what it can take off the GPU
+if TYPE_CHECKING:
+    from vllm import LLM
+
+_MEMORY = ("weights", "kv_cache")  # vLLM's names of what it can take off the GPU
 
 
 class VllmEngine:
@@ -54,7 +58,7 @@ class VllmEngine:
         self._llm = self._start()
         self.context = self._llm.model_config.max_model_len
 
-    def _start(self) -> Any:
+    def _start(self) -> "LLM":
         # Read when the engine is made. In another process neither the weights nor the worker would be within reach.
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         from vllm import LLM
@@ -77,6 +81,7 @@ class VllmEngine:
                     distributed_executor_backend=self._executor,
                     gpu_memory_utilization=settings.gpu_memory_utilization,
                     max_num_seqs=settings.max_rows,
+                    enforce_eager=settings.enforce_eager,
                     enable_prefix_caching=True,
                     enable_sleep_mode=settings.sleep > 0,
                     enable_return_routed_experts=settings.router_replay,
@@ -113,8 +118,7 @@ class VllmEngine:
             UsageError: A prompt is empty or fills the context, or there are no weights to draw with.
             CheckFailed: vLLM gave up on a response.
         """
-        from vllm import SamplingParams, TokensPrompt
-        from vllm.sampling_params import RequestOutputKind
+        from vllm import TokensPrompt
 
         check_prompts(requests, self.context)
         if not self._current:
@@ -124,13 +128,7 @@ class VllmEngine:
         self._wake(*_MEMORY)
         outputs = self._llm.generate(
             [TokensPrompt(prompt_token_ids=request.prompt.tolist()) for request in requests],
-            [
-                SamplingParams(
-                    **sampling_arguments(request, sampling, self._ends, self.context),
-                    output_kind=RequestOutputKind.FINAL_ONLY,
-                )
-                for request in requests
-            ],
+            [sampling_params(request, sampling, self._ends, self.context) for request in requests],
             use_tqdm=False,
         )
         replay = self._settings.router_replay
@@ -141,8 +139,15 @@ class VllmEngine:
         self._sleep()
         return rollouts
 
+    def close(self) -> None:
+        """Gives the GPUs back; another engine can then start in this process."""
+        self._llm.llm_engine.engine_core.shutdown()
+        del self._llm
+        gc.collect()
+        torch.cuda.empty_cache()
+
     def _wake(self, *tags: str) -> None:
-        missing = [tag for tag in ("weights", "kv_cache") if tag in tags and tag not in self._awake]
+        missing = sorted(set(tags) - self._awake, reverse=True)  # weights before the cache, as vLLM wants it
         if missing:
             torch.cuda.empty_cache()  # what the trainer has freed goes back to the driver, where vLLM's allocator asks
             self._llm.wake_up(tags=missing)

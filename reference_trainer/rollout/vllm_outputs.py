@@ -14,14 +14,13 @@ from harness.errors import CheckFailed
 from reference_trainer.rollout.rollout import Rollout, RolloutRequest, Sampling
 
 if TYPE_CHECKING:
+    from vllm import SamplingParams
     from vllm.logprobs import SampleLogprobs
     from vllm.outputs import CompletionOutput
 
 
-def sampling_arguments(
-    request: RolloutRequest, sampling: Sampling, ends: Sequence[int], context: int
-) -> dict[str, Any]:
-    """Arguments of ``vllm.SamplingParams`` for one response.
+def sampling_params(request: RolloutRequest, sampling: Sampling, ends: Sequence[int], context: int) -> "SamplingParams":
+    """vLLM's terms for drawing one response.
 
     Args:
         request: Its prompt leaves room in the context.
@@ -29,17 +28,21 @@ def sampling_arguments(
         ends: Tokens that end a response; none that a tokenizer or a generation config declares is looked at.
         context: ``max_model_len`` of the engine.
     """
-    return {
-        "max_tokens": min(sampling.max_new_tokens, context - len(request.prompt)),
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "seed": request.seed,
-        "stop_token_ids": list(ends),
-        "ignore_eos": True,
-        "logprobs": 0,  # of the drawn token alone
-        "flat_logprobs": True,  # three lists a response, where the other form has a dictionary a token
-        "detokenize": False,
-    }
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        max_tokens=min(sampling.max_new_tokens, context - len(request.prompt)),
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        seed=request.seed,
+        stop_token_ids=list(ends),
+        ignore_eos=True,
+        logprobs=0,  # of the drawn token alone
+        flat_logprobs=True,  # a few lists a response, where the other form has a dictionary a token
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
 
 
 def rollout_of(request: RolloutRequest, output: "CompletionOutput", config: Any, router_replay: bool) -> Rollout:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.errors import UsageError
 from reference_trainer.model import BailingMoeConfig
@@ -71,17 +71,29 @@ def load_in_worker(worker: "Worker", weights: Iterable[tuple[str, Tensor]], norm
     """
     from vllm.config import set_current_vllm_config
 
+    device = worker.device
+    assert device is not None
     sent: dict[str, Tensor] = {}
 
     def noted() -> Iterator[tuple[str, Tensor]]:
         dtype = worker.model_config.dtype
         assert isinstance(dtype, torch.dtype)
-        for name, tensor in prepared_weights(weights, norm_head, dtype, worker.device):
+        for name, tensor in prepared_weights(weights, norm_head, dtype, device):
             if name.endswith("norm.weight"):
                 sent[name] = tensor
             yield name, tensor
 
     with set_current_vllm_config(worker.vllm_config):
         worker.reload_weights(weights_iterator=noted())
+    if device.type == "cpu":
+        _pack_experts(worker.get_model())
     held = dict(worker.get_model().named_parameters())
     return [name for name, tensor in sent.items() if name in held and not torch.equal(held[name].data, tensor)]
+
+
+def _pack_experts(model: nn.Module) -> None:
+    """Packs new expert weights for the CPU's kernels, which vLLM (to 0.33) does on the first load only."""
+    for module in model.modules():
+        kernel = getattr(getattr(module, "quant_method", None), "moe_kernel", None)
+        if kernel is not None:
+            kernel.fused_experts.process_weights_after_loading(module)
