@@ -9,6 +9,7 @@ from reference_trainer.gates.gate import StageGate
 from reference_trainer.gates.metrics import check_rl_metrics, check_supervised_metrics
 from reference_trainer.gates.record import Check
 from reference_trainer.pipeline import Gate
+from reference_trainer.recipe import Recipe
 from reference_trainer.stages import StageRun
 from reference_trainer.stages.sources import load_tokenizer
 
@@ -41,14 +42,23 @@ def _general(run: StageRun) -> Iterator[Check]:
     yield from check_checkpoint(run, run.folder / f"epoch-{run.recipe.general.epochs}", _ids(run))
 
 
+def _checkpoint(_: Recipe) -> str:
+    return "checkpoint"
+
+
+def _last_epoch(recipe: Recipe) -> str:
+    assert recipe.general is not None
+    return f"epoch-{recipe.general.epochs}"
+
+
 def _ids(run: StageRun) -> torch.Tensor:
     return torch.arange(min(32, len(load_tokenizer(run))))[None]
 
 
 GATES: dict[str, Gate] = {
-    "distill": StageGate([_distill]),
-    "select": StageGate([_select]),
-    "c3po-math": StageGate([_c3po_math]),
-    "c3po-code-science": StageGate([_c3po_code_science]),
-    "general": StageGate([_general]),
+    "distill": StageGate([_distill], lambda recipe: f"epoch-{recipe.distill.epochs}"),
+    "select": StageGate([_select], _checkpoint, ceilings=True),
+    "c3po-math": StageGate([_c3po_math], _checkpoint),
+    "c3po-code-science": StageGate([_c3po_code_science], _checkpoint),
+    "general": StageGate([_general], _last_epoch, after="c3po-code-science"),
 }

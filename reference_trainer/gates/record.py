@@ -11,12 +11,14 @@ Its fields::
     scores           domain -> {benchmark, task, scorer, score (share of 1), se, low, high (95 %, sampling), problems,
                      samples, correct: {problem id: c_i}, drawn: {problem id: n_i}, truncated, mean_tokens}
     baseline         null, or {path, digest, commit, recorded, reason, domains: {domain: {score, difference, se,
-                     p_value, p_holm, margin}}}, shares of 1; difference is score now minus score then
+                     p_value, p_holm, margin, problems}}}, shares of 1; difference is score now minus score then
     previous         as baseline, for a stage that is also held against an earlier stage of the same run, else null
     gates            settings of the recipe's ``gates``
     inputs, outputs  of the stage's manifest: file -> SHA-256
     environment      versions and thread count of this judgement
     seed             of the stage
+    baseline_digest  of the baseline's scores of this stage, or null
+    gate_code        16 digits of the hash of the gates' source
     digest           SHA-256 over all of the above as canonical JSON: an edited record no longer fits it
 """
 
