@@ -52,7 +52,7 @@ def hub_demonstrations(
         raise UsageError(f"the recipe names no data for the {which} stage: set data.{which}")
     _refuse_without_template(tokenizer)
     left_out: Counter[str] = Counter()
-    for table in hub_tables(source, data.revision.get(source)):
+    for table in hub_tables(source, data.revision.get(which)):
         column = table.column("messages", _MESSAGES, data.columns)
         for number, row in enumerate(table, 1):
             messages = _chat(row[column], f"{table.name}, row {number}, column '{column}'")
@@ -79,7 +79,7 @@ def hub_prompts(data: "HubData", tokenizer: Any) -> list[Prompt]:
     prompts: list[Prompt] = []
     seen: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
-    for table in hub_tables(data.rl, data.revision.get(data.rl)):
+    for table in hub_tables(data.rl, data.revision.get("rl")):
         reader = _ProblemReader(table, data.columns)
         for number, row in enumerate(table, 1):
             try:

@@ -83,12 +83,15 @@ def plan(recipe: Recipe, machine: Machine | None = None) -> Plan:
 
 def _assumptions(recipe: Recipe, machine: Machine) -> list[str]:
     given, gpu = recipe.plan, recipe.plan.gpu
+    tail = (
+        f"a step waits for its longest response; lengths are lognormal, sigma {given.response_sigma:g}, of the stage's "
+        "mean under its limit"
+    )
     sampling = (
-        f"sampling: {machine.sampling_rate:,.0f} tokens/s a GPU, as given"
+        f"sampling: {machine.sampling_rate:,.0f} tokens/s a GPU, as given, of an engine that is full; {tail}"
         if machine.sampling_rate is not None
         else f"sampling: bound by reading weights and cache at {given.decode_efficiency:.0%} of "
-        f"{gpu.bandwidth_gb:,.0f} GB/s; time = tokens / rate at the mean number of running responses; the long tail is "
-        "the simulator's"
+        f"{gpu.bandwidth_gb:,.0f} GB/s; {tail}"
     )
     training = (
         f"training: {machine.training_rate:,.0f} tokens/s a GPU, as given"

@@ -41,6 +41,7 @@ class PlanConfig(Switches):
         decode_efficiency: Share of the memory bandwidth that decoding reaches.
         overhead_seconds: Of one RL step: handing weights to the sampler, verifying, AdamW.
         response_tokens: Stage -> mean generated tokens of a response.
+        response_sigma: Standard deviation of the logarithm of response lengths, before the limit; makes the tail.
         prompt_tokens: Mean tokens of a prompt.
         problems: Domain -> number of training problems.
         demonstrations: Rows of the distillation data.
@@ -57,6 +58,7 @@ class PlanConfig(Switches):
     decode_efficiency: float = Field(default=0.5, gt=0, le=1)
     overhead_seconds: float = Field(default=30, ge=0)
     response_tokens: dict[str, float] = Field(default_factory=dict)
+    response_sigma: float = Field(default=0.8, gt=0)
     prompt_tokens: float = Field(default=200, ge=1)
     problems: dict[str, int] = Field(default_factory=dict)
     demonstrations: int | None = Field(default=None, ge=1)

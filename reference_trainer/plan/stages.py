@@ -6,10 +6,14 @@ from dataclasses import dataclass
 
 from harness.errors import UsageError
 from reference_trainer.config import RLConfig
+from reference_trainer.plan.cluster import Sampler
+from reference_trainer.plan.lengths import Lognormal, Trajectory
 from reference_trainer.plan.memory import Memory, RolloutMemory, rollout_memory, training_memory
-from reference_trainer.plan.rates import Decoding, Training, extra_forwards, make_decoding, make_links
+from reference_trainer.plan.rates import Training, extra_forwards, make_decoding, make_links
 from reference_trainer.plan.shape import Shape
 from reference_trainer.recipe import Recipe, RLStageConfig, SFTConfig
+
+_DRAWS = 4
 
 
 @dataclass(frozen=True)
@@ -83,10 +87,12 @@ def plan_stages(recipe: Recipe, shape: Shape, machine: Machine) -> list[StagePla
         UsageError: A figure that a stage needs is not in the recipe's ``plan`` section, or the GPUs do not make whole
             engines.
     """
-    return list(_Planner(recipe, shape, machine).stages())
+    return list(StagePlanner(recipe, shape, machine).stages())
 
 
-class _Planner:
+class StagePlanner:
+    """Counts the stages of one recipe on one machine; arguments as in ``plan_stages``."""
+
     def __init__(self, recipe: Recipe, shape: Shape, machine: Machine):
         self.recipe, self.shape, self.machine = recipe, shape, machine
         self.given, self.gpu = recipe.plan, recipe.plan.gpu
@@ -97,6 +103,7 @@ class _Planner:
         self.engines = machine.gpus // split
 
     def stages(self) -> Iterator[StagePlan]:
+        """All of them, in their order."""
         recipe, given = self.recipe, self.given
         yield self._sft("distill", recipe.distill, given.demonstrations)
         math_ = recipe.c3po_math
@@ -104,8 +111,8 @@ class _Planner:
         yield self._sampling("select", candidates * recipe.select.samples * recipe.distill.epochs)
         if recipe.curate is not None:
             yield self._sampling("curate", sum(given.problems.values()) * recipe.curate.samples)
-        yield self._rl("c3po_math", math_)
-        yield self._rl("c3po_code_science", recipe.c3po_code_science)
+        yield self.reinforcement("c3po_math", math_)
+        yield self.reinforcement("c3po_code_science", recipe.c3po_code_science)
         if recipe.general is not None:
             yield self._sft("general", recipe.general, given.general_demonstrations)
 
@@ -141,10 +148,11 @@ class _Planner:
         mean = self._mean("c3po_math")
         longest = self.recipe.select.max_new_tokens
         rollout = self._rollout(self._memory(1, reference=False), mean, longest)
-        seconds = self._rollout_seconds(responses, mean, rollout)
+        seconds = self._even_seconds(responses, mean, rollout)
         return StagePlan(name, 0, None, responses, responses * mean, 0, None, 0, "", seconds, 0, 0, None, rollout)
 
-    def _rl(self, name: str, stage: RLStageConfig) -> StagePlan:
+    def reinforcement(self, name: str, stage: RLStageConfig) -> StagePlan:
+        """A stage of reinforcement learning."""
         settings, mean, prompt = stage.rl.rollout, self._mean(name), self.given.prompt_tokens
         objective, optimizer = stage.rl.objective, stage.rl.optimizer
         responses = settings.prompts_per_step * settings.responses_per_prompt
@@ -170,7 +178,7 @@ class _Planner:
             budget=budget,
             budgets=budgets if budget is not None else 0,
             scope=scope if budget is not None else "all tokens",
-            rollout_seconds=self._rollout_seconds(responses, mean, rollout),
+            rollout_seconds=self._step_seconds(stage, mean, rollout),
             training_seconds=self.training(held).seconds(tokens, tokens * (mean + prompt), forwards),
             overhead_seconds=self.given.overhead_seconds,
             memory=memory,
@@ -193,24 +201,38 @@ class _Planner:
         cached = self.given.prompt_tokens + mean / 2
         return rollout_memory(memory, self.shape, self.recipe.rollout_engine, self.gpu, cached, longest)
 
-    def _rollout_seconds(self, responses: int, mean: float, memory: RolloutMemory) -> float:
-        """Tokens over the rate of all engines; what the longest response adds is left to the simulator."""
-        per_engine = math.ceil(responses / self.engines)
+    def sampler(self, memory: RolloutMemory, responses: int, mean: float) -> Sampler:
+        """All engines; a measured rate is that of engines full of responses of mean length."""
+        prompt, rollout = self.given.prompt_tokens, self.recipe.rollout_engine
+        rows = max(1, memory.concurrent)
+        width = 4 if rollout.dtype == "float32" else 2
+        decoding = make_decoding(self.shape, self.gpu, self.given.decode_efficiency, rollout.tensor_parallel, width)
         if self.machine.sampling_rate is not None:
-            return per_engine * mean / (self.machine.sampling_rate * self.recipe.rollout_engine.tensor_parallel)
-        rows = max(1, min(memory.concurrent, per_engine))
-        return per_engine * mean / self.decoding().rate(rows, self.given.prompt_tokens + mean / 2)
+            running = min(rows, math.ceil(responses / self.engines))
+            given = self.machine.sampling_rate * rollout.tensor_parallel
+            decoding = decoding.scaled(given / decoding.rate(running, prompt + mean / 2))
+        return Sampler(self.engines, rows, decoding, int(prompt))
+
+    def _even_seconds(self, responses: int, mean: float, memory: RolloutMemory) -> float:
+        """Of sampling where the engines are full to the end: tokens over rate."""
+        per_engine = math.ceil(responses / self.engines)
+        sampler = self.sampler(memory, responses, mean)
+        rows = min(sampler.rows, per_engine)
+        return per_engine * mean / sampler.decoding.rate(rows, self.given.prompt_tokens + mean / 2)
+
+    def _step_seconds(self, stage: RLStageConfig, mean: float, memory: RolloutMemory) -> float:
+        """Of sampling a step, to the end of its longest response: the mean of a few simulated ones."""
+        settings = stage.rl.rollout
+        prompts, responses = settings.prompts_per_step, settings.responses_per_prompt
+        law = Lognormal(mean, self.given.response_sigma, settings.max_new_tokens)
+        lengths = Trajectory(law, _DRAWS, seed=0)
+        sampler = self.sampler(memory, prompts * responses, mean)
+        return sum(sampler.seconds(lengths.draw(step, prompts, responses)) for step in range(_DRAWS)) / _DRAWS
 
     def training(self, pass_tokens: int) -> Training:
         """One GPU that trains in passes of this many tokens."""
         flops = self.gpu.tflops * 1e12 * self.machine.mfu
         return Training(self.shape, flops, self.machine.training_rate, self.links, pass_tokens)
-
-    def decoding(self) -> Decoding:
-        """One engine."""
-        rollout = self.recipe.rollout_engine
-        width = 4 if rollout.dtype == "float32" else 2
-        return make_decoding(self.shape, self.gpu, self.given.decode_efficiency, rollout.tensor_parallel, width)
 
 
 def budget_units(rl: RLConfig, gpus: int) -> tuple[int, str]:
