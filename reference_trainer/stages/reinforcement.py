@@ -12,7 +12,7 @@ from reference_trainer.loop import run as run_loop
 from reference_trainer.recipe import RLStageConfig
 from reference_trainer.rollout.settings import make_rollout_engine
 from reference_trainer.stages.sources import checkpoint_to_start_from, load_prompts, load_tokenizer
-from reference_trainer.stages.stage import StageRun
+from reference_trainer.stages.stage import StageRun, derived_seed
 from reference_trainer.step import Iteration, RLTrainer
 from reference_trainer.stream import PromptStream
 from reference_trainer.tasks import Verifier, VerifierReward
@@ -22,12 +22,12 @@ CHECKPOINT, EVIDENCE = "checkpoint", "evidence"
 
 def c3po_math(run: StageRun) -> None:
     """Stage 1: mathematics, from the selected checkpoint."""
-    _reinforce(run, run.recipe.c3po_math, checkpoint_to_start_from(run, "select"))
+    reinforce(run, run.recipe.c3po_math, checkpoint_to_start_from(run, "select"))
 
 
 def c3po_code_science(run: StageRun) -> None:
     """Stage 2: code and science, from the end of stage 1."""
-    _reinforce(run, run.recipe.c3po_code_science, checkpoint_to_start_from(run, "c3po-math"))
+    reinforce(run, run.recipe.c3po_code_science, checkpoint_to_start_from(run, "c3po-math"))
 
 
 def grpo_math(run: StageRun) -> None:
@@ -35,19 +35,28 @@ def grpo_math(run: StageRun) -> None:
     stage = run.recipe.c3po_math
     objective = stage.rl.objective.model_copy(update={"loss": "grpo"})
     rl = stage.rl.model_copy(update={"objective": objective})
-    _reinforce(run, stage.model_copy(update={"rl": rl}), checkpoint_to_start_from(run, "select"))
+    seed = derived_seed(run.recipe.seed, "c3po-math")
+    reinforce(run, stage.model_copy(update={"rl": rl}), checkpoint_to_start_from(run, "select"), seed)
 
 
-def _reinforce(run: StageRun, config: RLStageConfig, start: Path | str) -> None:
-    """Leaves ``checkpoint/``, ``metrics.jsonl`` and ``evidence/`` (what the first and the last step trained on)."""
+def reinforce(run: StageRun, config: RLStageConfig, start: Path | str, seed: int | None = None) -> None:
+    """Leaves ``checkpoint/``, ``metrics.jsonl`` and ``evidence/`` (what the first and the last step trained on).
+
+    Args:
+        run: The stage.
+        config: Its settings.
+        start: Checkpoint to start from.
+        seed: Of prompts and responses; None: the stage's own. Stages that are compared share one.
+    """
+    seed = run.seed if seed is None else seed
     tokenizer = load_tokenizer(run)
     model = load_checkpoint_model(start, run.recipe.model)
     initial = load_checkpoint_model(checkpoint_to_start_from(run, "select"), run.recipe.model)
-    rl = config.rl.model_copy(update={"seed": run.seed})
+    rl = config.rl.model_copy(update={"seed": seed})
     engine = make_engine(run.recipe.engine, model, rl.objective, rl.optimizer, rl.rollout.temperature, initial)
     sampler = make_rollout_engine(run.recipe.rollout_engine, model, tokenizer.eos_token_id)
-    stream = PromptStream(load_prompts(run, tokenizer, config.domains), run.seed)
-    torch.manual_seed(run.seed)
+    stream = PromptStream(load_prompts(run, tokenizer, config.domains), seed)
+    torch.manual_seed(seed)
     with Verifier() as verifier:
         trainer = RLTrainer(engine, sampler, stream, VerifierReward(tokenizer, verifier), rl)
 
