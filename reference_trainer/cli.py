@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from harness.errors import UsageError
+from reference_trainer.cli_plan import app as plan_app
 from reference_trainer.cli_report import report
 
 app = typer.Typer(
@@ -14,6 +15,8 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(plan_app)
 
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes; default: the usable CPUs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
