@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.backends.nucleus import pick
+from harness.backends.text import PromptText
 from harness.types import Request, SamplingParams
 
 if TYPE_CHECKING:
@@ -46,18 +47,15 @@ class Decoder:
 
     Args:
         model: A ``transformers`` causal language model in evaluation mode.
-        tokenizer: Its tokenizer.
+        text: Its tokenizer.
         end_ids: Tokens that end a response.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, end_ids: frozenset[int]) -> None:
+    def __init__(self, model: Any, text: PromptText, end_ids: frozenset[int]) -> None:
         import inspect
 
-        self._model, self._tokenizer, self._end_ids = model, tokenizer, end_ids
+        self._model, self._text, self._end_ids = model, text, end_ids
         self._accepted = set(inspect.signature(model.forward).parameters)
-        thinking = {tokenizer.convert_tokens_to_ids(tag) for tag in ("<think>", "</think>")}
-        special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
-        self._hidden = (special | set(tokenizer.all_special_ids) | end_ids) - thinking
 
     def run(self, rows: Sequence[Row], params: SamplingParams) -> Iterator[Row]:
         """Yields every row as soon as it has ended; the batch then goes on without it."""
@@ -126,27 +124,20 @@ class Decoder:
 
     def _ended(self, row: Row, stop: Sequence[str]) -> bool:
         ended = row.tokens[-1] in self._end_ids
-        cut = None if ended or not stop else self._stop_place(row, stop)
-        if ended or cut is not None:
+        stopped = not ended and bool(stop) and self._stops(row, stop)
+        if ended or stopped:
             row.finish = "stop"
         elif len(row.tokens) < row.cap:
             return False
-        text = self._decode(row.tokens)
-        row.text = text if cut is None else text[:cut]
+        row.text = self._text.decode_until(row.tokens, stop if stopped else ())
         return True
 
-    def _stop_place(self, row: Row, stop: Sequence[str]) -> int | None:
-        """Where the first stop string begins in the text, or None."""
+    def _stops(self, row: Row, stop: Sequence[str]) -> bool:
+        """Whether a stop string stands in the text."""
         # A token is at least one byte unless it is hidden, so the newest stop string lies in so many last tokens.
         window = max(len(text.encode()) for text in stop) + 8
-        tail = self._decode(row.tokens[-window:])
+        tail = self._text.decode(row.tokens[-window:])
         if not any(text in tail for text in stop):
-            return None
-        whole = self._decode(row.tokens)
-        places = [place for text in stop if (place := whole.find(text)) >= 0]
-        return min(places, default=None)
-
-    def _decode(self, tokens: Sequence[int]) -> str:
-        shown = [token for token in tokens if token not in self._hidden]
-        text: str = self._tokenizer.decode(shown, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return text
+            return False
+        whole = self._text.decode(row.tokens)
+        return any(text in whole for text in stop)

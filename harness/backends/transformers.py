@@ -13,9 +13,9 @@ from typing import Any
 
 from harness.backends.checkpoint import find_checkpoint
 from harness.backends.decoding import Decoder, Row
-from harness.backends.loading import find_device, first_line, load_model, load_tokenizer, quiet
+from harness.backends.loading import find_device, load_model, load_tokenizer, quiet
+from harness.backends.text import PromptText, declared_ends
 from harness.errors import UsageError, nearest
-from harness.protocol import digest
 from harness.types import Request, Sample, SamplingParams
 
 _DTYPES = ("float32", "bfloat16", "float16")
@@ -66,25 +66,23 @@ class TransformersBackend:
         self._device = find_device(options.device)
         self.batch_size: int | None = options.batch_size or (32 if self._device == "cpu" else 64)
         with quiet():
-            self._tokenizer = load_tokenizer(checkpoint, options.tokenizer)
+            tokenizer = load_tokenizer(checkpoint, options.tokenizer)
             self._model = load_model(checkpoint, self._device, options.dtype)
         self._identity = checkpoint.identity()
-        self._decoder = Decoder(self._model, self._tokenizer, self._end_ids())
         text_config = self._model.config.get_text_config()
+        ends = declared_ends(self._model.generation_config, text_config, tokenizer)
+        self._text = PromptText(tokenizer, checkpoint.name, ends)
+        self._decoder = Decoder(self._model, self._text, ends)
         self.context_length: int | None = getattr(text_config, "max_position_embeddings", None)
 
     def describe(self) -> dict[str, Any]:
         """Model, engine and host, as the contract has it."""
         import torch
 
-        template = self._tokenizer.chat_template
-        backend = getattr(self._tokenizer, "backend_tokenizer", None)
-        words = backend.to_str() if backend is not None else digest(self._tokenizer.get_vocab())
         return {
             "model": {
                 **self._identity,
-                "tokenizer_hash": digest(words)[:16],
-                "chat_template_hash": digest(template)[:16] if template else None,
+                **self._text.hashes(),
                 "parameters": sum(p.numel() for p in self._model.parameters()),
                 "context_length": self.context_length,
             },
@@ -105,7 +103,7 @@ class TransformersBackend:
         """Draws the requests as one batch and yields each as it ends; cut requests into batches of ``batch_size``."""
         import torch
 
-        rendered = {request.problem_id: self._render(request) for request in requests}
+        rendered = {request.problem_id: self._text.render(request) for request in requests}
         rows = [self._row(request, rendered[request.problem_id][0], params) for request in requests]
         try:
             for row in self._decoder.run(rows, params):
@@ -119,37 +117,6 @@ class TransformersBackend:
     def close(self) -> None:
         """Drops the model."""
         del self._decoder, self._model
-
-    def _end_ids(self) -> frozenset[int]:
-        """Every token that anybody declares to end a response: generation config, model config, tokenizer."""
-        declared = [
-            getattr(self._model.generation_config, "eos_token_id", None),
-            getattr(self._model.config.get_text_config(), "eos_token_id", None),
-            self._tokenizer.eos_token_id,
-        ]
-        ids = {token for item in declared for token in (item if isinstance(item, (list, tuple)) else [item])}
-        return frozenset(token for token in ids if token is not None)
-
-    def _render(self, request: Request) -> tuple[list[int], str]:
-        """Token ids of the prompt, and a thinking tag that the template has opened (it belongs to the response)."""
-        messages = [dict(message) for message in request.messages]
-        if request.style == "chat" and self._tokenizer.chat_template:
-            text = self._templated(messages)
-            opened = text[text.rindex("<think>") :] if text.rstrip().endswith("<think>") else ""
-            return self._tokenizer(text, add_special_tokens=False)["input_ids"], opened
-        text = "\n\n".join(message["content"] for message in messages)
-        return self._tokenizer(text)["input_ids"], ""
-
-    def _templated(self, messages: list[dict[str, str]]) -> str:
-        try:
-            text: str = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        except Exception as error:
-            roles = ", ".join(message["role"] for message in messages)
-            raise UsageError(
-                f"the chat template of {self._identity['name']} refuses messages of the roles {roles}: "
-                f"{first_line(error)}"
-            ) from error
-        return text
 
     def _row(self, request: Request, prompt: list[int], params: SamplingParams) -> Row:
         room = self.context_length - len(prompt) if self.context_length else None
