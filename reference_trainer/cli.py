@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from harness.errors import UsageError
+from reference_trainer.cli_claims import claims
 from reference_trainer.cli_plan import app as plan_app
 from reference_trainer.cli_report import report
 
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 
 app.add_typer(plan_app)
+app.command()(claims)
 
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes; default: the usable CPUs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
