@@ -1,5 +1,7 @@
 """The stages of reinforcement learning: C3PO on mathematics, then on code and science, and GRPO for comparison."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -57,8 +59,8 @@ def reinforce(run: StageRun, config: RLStageConfig, start: Path | str, seed: int
     sampler = make_rollout_engine(run.recipe.rollout_engine, model, tokenizer.eos_token_id)
     stream = PromptStream(load_prompts(run, tokenizer, config.domains), seed)
     torch.manual_seed(seed)
-    with Verifier() as verifier:
-        trainer = RLTrainer(engine, sampler, stream, VerifierReward(tokenizer, verifier), rl)
+    with verified_reward(tokenizer) as reward:
+        trainer = RLTrainer(engine, sampler, stream, reward, rl)
 
         def after_step(metrics: dict[str, Any]) -> None:
             run.progress(trainer.steps, config.steps, f"reward {metrics['reward']:.3f}")
@@ -67,6 +69,13 @@ def reinforce(run: StageRun, config: RLStageConfig, start: Path | str, seed: int
 
         run_loop(trainer, config.steps, run.folder, checkpoint_every=config.checkpoint_every, after_step=after_step)
         export_checkpoint(engine.weights(), model.config, tokenizer, run.folder / CHECKPOINT)
+
+
+@contextmanager
+def verified_reward(tokenizer: Any) -> Iterator[VerifierReward]:
+    """The reward of these stages: the verifier on the whole response."""
+    with Verifier() as verifier:
+        yield VerifierReward(tokenizer, verifier)
 
 
 def save_evidence(path: Path, iteration: Iteration) -> None:

@@ -14,6 +14,7 @@ from reference_trainer.tasks.files import DEMONSTRATIONS, TOKENIZER, read_proble
 from reference_trainer.tasks.tokenizer import prompt_tokens, response_tokens, stream_prompts
 
 DATA, CURATED = "data", "curated.jsonl"
+_BEFORE_CURATION = ("distill", "select", "curate")  # run again, these must not read what an earlier run curated
 
 
 def toy_data(run: StageRun) -> ToyData:
@@ -67,7 +68,8 @@ def load_prompts(run: StageRun, tokenizer: Any, domains: Iterable[Domain] = DOMA
 
 def load_problems(run: StageRun, domains: Iterable[Domain]) -> list[ToyProblem]:
     """The toy problems that reinforcement learning draws."""
-    if run.recipe.curate is not None and run.name != "curate" and run.of("curate", CURATED).exists():
+    curated = run.recipe.curate is not None and run.name not in _BEFORE_CURATION
+    if curated and run.of("curate", CURATED).exists():
         return [problem for domain in domains for problem in read_problems(run.of("curate", CURATED), domain)]
     return [problem for domain in domains for problem in read_problems(run.of(DATA, f"{domain}/train.jsonl"))]
 
