@@ -49,7 +49,7 @@ def run(lab: Lab, seeds: Sequence[int]) -> Outcome:
 
 CLAIM = Claim(
     name="entropy-selection",
-    finding="Checkpoints with an entropy of 0.3 to 0.5 are the best start of RL, the best validated one is not (Table 2).",
+    finding="An entropy of 0.3 to 0.5 marks the best start of RL, the best validation score does not (Table 2).",
     hypothesis=f"{_BETTER} {_IN_BAND}",
     experiment="Stage 1 (C3PO, mathematics) from every epoch of the distillation, scored on the held-out problems.",
     test="One-sided t-tests over seeds of the difference in points, 5 %.",
