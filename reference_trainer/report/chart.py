@@ -10,6 +10,7 @@ from harness.report.svg import picture
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BASE = 470, 200, 58, 10, 12, 168
 MOST_POINTS = 300
 LEVELS = 5
+SMALLEST = 1e-100
 
 
 @dataclass(frozen=True)
@@ -119,12 +120,10 @@ def thinned(points: Sequence[tuple[float, float]], most: int = MOST_POINTS) -> l
 
 
 def figure(value: float | None) -> str:
-    """A figure to four digits: 12,345, 0.4562, 1.57e-07; an em dash for None."""
+    """A figure to four digits: 12,345, 0.4562, 1.574e-07; an em dash for None."""
     if value is None:
         return "—"
-    if value == 0 or 1e-3 <= abs(value) < 1e4:
-        return f"{value:.4g}"
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e10 else f"{value:.3g}"
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e10 else f"{value:.4g}"
 
 
 class _Axis:
@@ -132,7 +131,7 @@ class _Axis:
 
     def __init__(self, values: Sequence[float], start: float, end: float, whole: bool = False):
         low, high = min(values), max(values)
-        if low == high:
+        if high - low < SMALLEST:
             pad = 1.0 if whole else abs(low) * 0.1 or 1.0
             low, high = low - pad if low else low, high + pad
         self.step = _nice((high - low) / 5)

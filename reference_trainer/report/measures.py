@@ -8,7 +8,7 @@ from harness.report.markup import table
 from harness.report.wording import number
 from reference_trainer.recipe import Recipe
 from reference_trainer.report.chart import Level, Series, figure
-from reference_trainer.report.panel import grid, panel
+from reference_trainer.report.panel import grid, guards, panel
 from reference_trainer.report.run_files import RunFiles, StageFiles, as_figure, read_object
 from reference_trainer.tasks import DOMAINS
 from reference_trainer.tasks.files import DEMONSTRATIONS
@@ -17,9 +17,10 @@ from reference_trainer.tasks.problem import SPLITS
 
 def data_section(stage: StageFiles) -> str:
     """Rows of every file of the toy data."""
-    counts = read_object(stage.folder / "toy.json", []).get("rows")
+    damage: list[str] = []
+    counts = read_object(stage.folder / "toy.json", damage).get("rows")
     if not isinstance(counts, dict):
-        return _nothing("The data has not been written.")
+        return guards(damage) + _nothing("The data has not been written.")
     rows = [(domain, *(_count(counts.get(f"{domain}/{split}.jsonl")) for split in SPLITS)) for domain in DOMAINS]
     shown = f"{_count(counts.get(DEMONSTRATIONS))} demonstrations of the teacher."
     return table(("Problems", *SPLITS), rows) + f"<p>{shown}</p>"
@@ -33,7 +34,7 @@ def curation_section(stage: StageFiles) -> str:
         records = [read_object(path, damage) for path in sorted((stage.folder / "phases").glob("*.json"))]
         phases = [{"phase": record.get("phase"), **record["counts"]} for record in records if "counts" in record]
     if not phases:
-        return _nothing("No phase has been run.")
+        return guards(damage) + _nothing("No phase has been run.")
     rows = [
         (
             escape(str(phase.get("phase", "")).replace("_", " ")),
@@ -50,19 +51,20 @@ def curation_section(stage: StageFiles) -> str:
     chart = panel("Problems kept after each phase", [line], "phase")
     note = f'<p class="quiet small">Phases: {names}.</p>'
     listed = table(("Phase", "In", "Kept", "Dropped"), rows)
-    return f'<div class="columns"><div>{listed}</div><div>{chart}{note}</div></div>'
+    return guards(damage) + f'<div class="columns"><div>{listed}</div><div>{chart}{note}</div></div>'
 
 
 def selection_section(stage: StageFiles, run: RunFiles) -> str:
     """Entropy and pass rate of each epoch, with the band and the choice."""
-    found = read_object(stage.folder / "selection.json", [])
+    damage: list[str] = []
+    found = read_object(stage.folder / "selection.json", damage)
     candidates = [c for c in found.get("candidates", []) if isinstance(c, dict)] or _measured(stage)
     if not candidates:
-        return _nothing("No epoch has been measured.")
+        return guards(damage) + _nothing("No epoch has been measured.")
     candidates.sort(key=lambda c: c["epoch"])
     chosen: dict[str, Any] = found.get("chosen") or {}
     epochs = [float(c["epoch"]) for c in candidates]
-    return f"<p>{escape(_choice(chosen, run.recipe))}</p>" + grid(
+    return f"{guards(damage)}<p>{escape(_choice(chosen, run.recipe))}</p>" + grid(
         [
             _entropy(epochs, candidates, chosen, run.recipe),
             _rates(epochs, candidates, chosen),

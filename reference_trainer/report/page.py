@@ -10,6 +10,7 @@ from harness.report.page import document, heading
 from reference_trainer.report.facts import facts_section
 from reference_trainer.report.gate import gate_section, score_table
 from reference_trainer.report.measures import curation_section, data_section, selection_section
+from reference_trainer.report.panel import guards
 from reference_trainer.report.run_files import RunFiles, StageFiles, read_run
 from reference_trainer.report.summary import summary
 from reference_trainer.report.training import reinforcement_section, supervised_section
@@ -54,9 +55,8 @@ def _page(run: RunFiles) -> str:
 def _stage(run: RunFiles, stage: StageFiles) -> str:
     status = "" if stage.status == "done" else f'<span class="badge inconclusive">{escape(stage.status)}</span>'
     head = f'<div class="bench-head"><h2>{escape(stage.name)}</h2>{status}</div>'
-    damage = "".join(f'<div class="guard">{escape(told)}</div>' for told in stage.damage)
-    gate = gate_section(stage) if stage.gate else ""
-    return f'<section class="card" id="stage-{stage.name}">{head}{damage}{gate}{_content(run, stage)}</section>'
+    parts = [head, guards(stage.damage), gate_section(stage) if stage.gate else "", _content(run, stage)]
+    return f'<section class="card" id="stage-{stage.name}">{"".join(parts)}</section>'
 
 
 def _content(run: RunFiles, stage: StageFiles) -> str:

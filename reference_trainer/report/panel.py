@@ -76,6 +76,11 @@ def grid(panels: Sequence[str]) -> str:
     return f'<div class="panels">{"".join(panels)}</div>'
 
 
+def guards(damage: Sequence[str]) -> str:
+    """What could not be read, each in a box."""
+    return "".join(f'<div class="guard">{escape(told)}</div>' for told in damage)
+
+
 def _swatch(style: str, told: str) -> str:
     shape = {
         "margin": '<rect width="22" height="12"/>',

@@ -1,7 +1,6 @@
 """What a run folder holds, for a page about it: a run may be unfinished, and a file may be damaged."""
 
 import json
-import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -15,6 +14,8 @@ from reference_trainer.pipeline import RECIPE, Pipeline, Show
 from reference_trainer.recipe import Recipe, load_recipe
 from reference_trainer.stages import Stage
 from reference_trainer.stages.stage import MANIFEST, STARTED
+
+LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ def read_object(path: Path, damage: list[str]) -> dict[str, Any]:
 
 
 def as_figure(value: Any) -> float | None:
-    """A value of a JSON file as a number; None where it is none, or not finite."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    """A value of a JSON file as a number; None where it is none, or of no size that a picture could show."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < LARGEST:
         return None
     return float(value)
 
@@ -129,8 +130,8 @@ def _status(pipeline: Pipeline, stage: Stage, folder: Path) -> str:
 
 def _rows(path: Path, damage: list[str]) -> list[dict[str, Any]]:
     try:
-        rows = read_rows(path)
+        rows: list[Any] = read_rows(path)
     except (OSError, UsageError) as error:
         damage.append(f"{path.name} cannot be read: {error}")
         return []
-    return [row for row in rows if as_figure(row.get("step")) is not None]
+    return [row for row in rows if isinstance(row, dict) and as_figure(row.get("step")) is not None]
