@@ -6,8 +6,9 @@ import torch
 
 from reference_trainer.gates.checkpoints import check_checkpoint
 from reference_trainer.gates.gate import StageGate
-from reference_trainer.gates.metrics import check_rl_metrics, check_supervised_metrics
+from reference_trainer.gates.metrics import check_supervised_metrics
 from reference_trainer.gates.record import Check
+from reference_trainer.gates.reinforcement import check_reinforcement
 from reference_trainer.pipeline import Gate
 from reference_trainer.recipe import Recipe
 from reference_trainer.stages import StageRun
@@ -25,15 +26,11 @@ def _select(run: StageRun) -> Iterator[Check]:
 
 
 def _c3po_math(run: StageRun) -> Iterator[Check]:
-    stage = run.recipe.c3po_math
-    yield from check_rl_metrics(run, stage.steps, stage.rl, len(load_tokenizer(run)))
-    yield from check_checkpoint(run, run.folder / "checkpoint", _ids(run))
+    yield from check_reinforcement(run, run.recipe.c3po_math, "select")
 
 
 def _c3po_code_science(run: StageRun) -> Iterator[Check]:
-    stage = run.recipe.c3po_code_science
-    yield from check_rl_metrics(run, stage.steps, stage.rl, len(load_tokenizer(run)))
-    yield from check_checkpoint(run, run.folder / "checkpoint", _ids(run))
+    yield from check_reinforcement(run, run.recipe.c3po_code_science, "c3po-math")
 
 
 def _general(run: StageRun) -> Iterator[Check]:

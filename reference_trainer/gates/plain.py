@@ -244,10 +244,5 @@ def gradient(loss: Tensor, model: Any) -> Tensor:
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     if not loss.requires_grad:
         return torch.zeros(sum(weight.numel() for weight in weights), dtype=torch.float64)
-    found = torch.autograd.grad(loss, weights, allow_unused=True)
-    return torch.cat(
-        [
-            (torch.zeros_like(weight) if part is None else part).flatten()
-            for weight, part in zip(weights, found, strict=True)
-        ]
-    )
+    found = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
+    return torch.cat([part.flatten() for part in found])
