@@ -1,9 +1,11 @@
 """What must hold for the repository as a whole."""
 
+import configparser
 import gzip
 import json
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,3 +67,60 @@ def test_every_requirement_of_the_package_is_pinned() -> None:
     ]
     names = {re.sub(r"[-_.]+", "-", re.split(r"[\[<>=!~; ]", r)[0]).lower() for r in tested} - {"ringlite"}
     assert names - pins == set()
+
+
+def pytest_calls() -> Iterator[tuple[str, list[str]]]:
+    """Each environment of tox.ini that calls pytest, with the words of the call."""
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    for section in tox.sections():
+        commands = tox[section].get("commands", "").replace("\\\n", " ")
+        commands = commands.replace("{[tests]examples}", tox["tests"]["examples"])
+        for line in commands.splitlines():
+            words = shlex.split(line)
+            if words[:1] == ["pytest"]:
+                yield section.removeprefix("testenv:"), words
+
+
+def test_every_test_file_belongs_to_exactly_one_environment_of_tox() -> None:
+    """Files are shared out; within all of them `properties` takes what hypothesis or another implementation drives."""
+    calls = dict(pytest_calls())
+    assert calls.pop("properties")[-1] == "tests"
+    homes: dict[str, list[str]] = {}
+    for name, words in calls.items():
+        assert words[words.index("-m") + 1] == "not hypothesis and not differential", name
+        ignored = [words[i + 1] for i, word in enumerate(words) if word == "--ignore"]
+        covered = [word for i, word in enumerate(words) if word.startswith("tests") and words[i - 1] != "--ignore"]
+        for path in (ROOT / "tests").rglob("test_*.py"):
+            file = path.relative_to(ROOT).as_posix()
+            inside = any(file == place or file.startswith(f"{place}/") for place in covered)
+            if inside and not any(file.startswith(f"{place}/") for place in ignored):
+                homes.setdefault(file, []).append(name)
+    files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
+    assert len(files) > 100
+    assert {file: homes.get(file, []) for file in files if len(homes.get(file, [])) != 1} == {}
+
+
+def test_every_environment_of_tox_says_what_it_verifies_and_against_what() -> None:
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    names = [name.strip() for name in tox["tox"]["env_list"].replace("\n", ",").split(",") if name.strip()]
+    assert sorted(f"testenv:{name}" for name in names) == sorted(s for s in tox.sections() if s.startswith("testenv:"))
+    for name in names:
+        section = tox[f"testenv:{name}"]
+        assert len(section["description"]) > 10, name
+        assert len(section["against"]) > 3, name
+
+
+def test_the_readme_and_others_name_environments_that_there_are() -> None:
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    named = {
+        (path.name, name)
+        for path, text in tracked_text()
+        if path.suffix == ".md"
+        for names in re.findall(r"\btox -e ([\w,-]+)", text)
+        for name in names.split(",")
+    }
+    assert named
+    assert [(file, name) for file, name in sorted(named) if not tox.has_section(f"testenv:{name}")] == []

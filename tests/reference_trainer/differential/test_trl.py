@@ -17,6 +17,7 @@ from torch import Tensor
 
 from reference_trainer.objective import PolicyTokens, c3po_loss, grpo_loss, select_tokens
 
+pytestmark = pytest.mark.differential
 CASES = 300
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 
