@@ -112,6 +112,7 @@ class _Code:
         self._sandbox = Sandbox(workers=workers) if workers else Sandbox()
         self._sandbox.__enter__()
         self.scorer = scorer
+        self.isolation = self._sandbox.isolation
         self._grader = CodeGrader(self._sandbox, compatible=scorer == COMPAT)
 
     def grade(self, problem: Problem, sample: Sample) -> Grade:

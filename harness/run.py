@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
+from harness.executors.executor import LOCAL, Choice
 from harness.grading import Backlog, GradingQueue
 from harness.grading_scorers import SampleGrader, make_grader, scorer_names
 from harness.progress import RunProgress
@@ -35,6 +36,7 @@ def run_tasks(
     seed: int = 0,
     scorers: Sequence[str] = (),
     workers: int | None = None,
+    executor: Choice = LOCAL,
 ) -> RunOutcome:
     """Brings a run folder to the state where every asked sample is stored and graded.
 
@@ -46,18 +48,20 @@ def run_tasks(
         folder: The run folder.
         seed: Seed of the run.
         scorers: Only these scorers, where a benchmark has them; empty: all of its scorers.
-        workers: Samples graded at once; None: the usable CPUs.
+        workers: Samples graded at once, with a Ray cluster on each node; None: the usable CPUs.
+        executor: Where samples are graded.
 
     Raises:
         UsageError: The folder holds another run, or input of a part is bad.
         SandboxError: Programs cannot be isolated on this host, or could not be judged.
     """
-    workers = workers or len(os.sched_getaffinity(0))
     names = {task.hash: scorer_names(task.card, scorers) for task in tasks}
     with ExitStack() as stack:
         store = stack.enter_context(RunStore(folder))
-        graders = _start_graders(stack, names.values(), workers)
+        pool = _start_graders(stack, names.values(), workers, executor)
+        graders = pool.graders
         manifest = _manifest(backend, tasks, names, graders, seed)
+        manifest["sessions"][0].update(pool.facts)
         manifest = merge(store.manifest, manifest, folder)
         store.write_manifest(manifest)
         for task in tasks:
@@ -67,7 +71,7 @@ def run_tasks(
             left = len(missing(task, store, seed))
             total = len(task.problems) * task.n
             progress.add(task.hash, task.card.title, total, total - left)
-        queue = stack.enter_context(GradingQueue(store, graders, workers, progress.graded))
+        queue = stack.enter_context(GradingQueue(store, graders, pool.threads, progress.graded))
         problems = {task.hash: {problem.id: problem for problem in task.problems} for task in tasks}
         backlog = Backlog(store, queue, {task.hash: (problems[task.hash], names[task.hash]) for task in tasks})
         backlog.start()
@@ -88,12 +92,30 @@ def run_tasks(
     return RunOutcome(drawn, absent, manifest)
 
 
-def _start_graders(stack: ExitStack, wanted: Iterable[Sequence[str]], workers: int) -> dict[str, SampleGrader]:
+@dataclass(frozen=True)
+class _Graders:
+    """The scorers, the threads that may call them at once, and what the session's record says of where they work."""
+
+    graders: Mapping[str, SampleGrader]
+    threads: int
+    facts: Mapping[str, Any]
+
+
+def _start_graders(stack: ExitStack, wanted: Iterable[Sequence[str]], workers: int | None, choice: Choice) -> _Graders:
+    scorers = list(dict.fromkeys(name for names in wanted for name in names))
+    if choice.is_ray:
+        from harness.executors.grading import RayGrader, grading_executor
+
+        running = grading_executor(scorers, choice.ray_address, workers)
+        stack.callback(running.close)
+        remote = {scorer: RayGrader(scorer, running) for scorer in scorers}
+        return _Graders(remote, running.threads, {"executor": running.facts()})
+    workers = workers or len(os.sched_getaffinity(0))
     graders: dict[str, SampleGrader] = {}
-    for scorer in dict.fromkeys(name for names in wanted for name in names):
+    for scorer in scorers:
         graders[scorer] = make_grader(scorer, workers)
         stack.callback(graders[scorer].close)
-    return graders
+    return _Graders(graders, workers, {})
 
 
 def _manifest(

@@ -24,6 +24,12 @@ SUFFIXES: dict[str, LanguageName] = {
     ".java": "java",
 }
 
+ELSEWHERE: dict[str, str] = {}
+"""Executors other than this machine, as ``module:callable``; the program that knows them adds them.
+
+A callable takes (workers or None, isolation, address) and returns a ``sandbox.cli_batch.Judging``.
+"""
+
 app = typer.Typer(
     help="Run, judge and serve untrusted code in isolation.",
     rich_markup_mode=None,
@@ -124,14 +130,22 @@ def judge(
 def batch(
     source: Annotated[Path, typer.Argument(help="JSON lines, one job each; '-': standard input.", metavar="IN.jsonl")],
     target: Annotated[Path, typer.Argument(help="Results, in input order; resumed if there.", metavar="OUT.jsonl")],
-    workers: Annotated[int | None, typer.Option("--workers", "-w", min=1, help="Default: one per core.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-w", min=1, help="With ray on each node. Default: one per core.")
+    ] = None,
     isolation: IsolationOption = "full",
+    executor: Annotated[
+        str, typer.Option(help="local (this machine) or ray (every node of a Ray cluster, each in its own sandbox).")
+    ] = "local",
+    ray_address: Annotated[
+        str, typer.Option(help="auto (RAY_ADDRESS, or this machine's cluster), local (a Ray of its own) or host:port.")
+    ] = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Judge a file of jobs. Run the same command again after a kill: stored results are kept, the rest is judged."""
     from sandbox.cli_batch import judge_file
 
-    summary = judge_file(source, target, workers, isolation)
+    summary = judge_file(source, target, workers, isolation, executor, ray_address)
     if as_json:
         _print_json({**summary, "output": str(target)})
     else:
@@ -219,8 +233,13 @@ def open_sandbox(workers: int | None, isolation: IsolationName) -> "Sandbox":
     """Starts a sandbox, for use in a ``with`` statement; SIGTERM ends the command through its clean-up."""
     from sandbox import Sandbox
 
-    signal.signal(signal.SIGTERM, _leave)
+    leave_on_sigterm()
     return Sandbox(workers=workers, isolation=isolation)
+
+
+def leave_on_sigterm() -> None:
+    """From now on SIGTERM ends the command through its clean-up."""
+    signal.signal(signal.SIGTERM, _leave)
 
 
 def _leave(number: int, frame: object) -> None:

@@ -1,28 +1,57 @@
 """``ringlite sandbox batch``: files, progress and sandbox around ``run_batch``."""
 
+import importlib
 import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import TracebackType
+from typing import Any, BinaryIO, Protocol, Self
 
-from sandbox.batch import run_batch
-from sandbox.cli import open_sandbox
+from sandbox.batch import Executor, run_batch
+from sandbox.cli import ELSEWHERE, leave_on_sigterm, open_sandbox
 from sandbox.errors import SandboxError
 from sandbox.job import Result
 from sandbox.levels import Isolation
 
 
-def judge_file(source: Path, target: Path, workers: int | None, isolation: Isolation) -> dict[str, Any]:
+class Judging(Executor, Protocol):
+    """An executor that says how many jobs it takes at once; a context manager."""
+
+    workers: int
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def judge_file(
+    source: Path,
+    target: Path,
+    workers: int | None,
+    isolation: Isolation,
+    executor: str = "local",
+    address: str = "auto",
+) -> dict[str, Any]:
     """Judges ``source`` into ``target`` and returns the summary; progress goes to standard error if it is a terminal.
 
+    Args:
+        source: The jobs.
+        target: Where the results go.
+        workers: Jobs at once, with another executor on each of its machines; None: one per core.
+        isolation: The level.
+        executor: ``local`` or a name in ``ELSEWHERE``.
+        address: Where another executor is.
+
     Raises:
-        SandboxError: A file cannot be opened, or ``target`` belongs to another input.
+        SandboxError: A file cannot be opened, ``target`` belongs to another input, or there is no such executor.
     """
     with _open_source(source) as stream:
         size = os.fstat(stream.fileno()).st_size or None
         _refuse_same(stream, source, target)
-        with open_sandbox(workers, isolation) as sandbox, _Progress(size) as progress:
+        with _open_executor(executor, address, workers, isolation) as sandbox, _Progress(size) as progress:
             summary = run_batch(
                 stream,
                 target,
@@ -32,6 +61,17 @@ def judge_file(source: Path, target: Path, workers: int | None, isolation: Isola
                 on_result=progress.advance,
             )
     return summary.as_dict()
+
+
+def _open_executor(name: str, address: str, workers: int | None, isolation: Isolation) -> Judging:
+    if name == "local":
+        return open_sandbox(workers, isolation)
+    if name not in ELSEWHERE:
+        raise SandboxError(f"unknown executor '{name}'; known: {', '.join(['local', *ELSEWHERE])}")
+    leave_on_sigterm()
+    module, _, attribute = ELSEWHERE[name].partition(":")
+    judging: Judging = getattr(importlib.import_module(module), attribute)(workers, isolation, address)
+    return judging
 
 
 def _open_source(source: Path) -> AbstractContextManager[BinaryIO]:

@@ -17,6 +17,7 @@ from harness.cli.grade_answers import grade_answers
 from harness.cli.grade_tables import parts_json, print_agreement, print_parts
 from harness.cli.results import show_results
 from harness.errors import DataUnavailable, UsageError
+from harness.executors.executor import DEFAULT_ADDRESS, EXECUTOR_HELP, RAY_ADDRESS_HELP, Choice
 from harness.generations import Survey, problems_from, stated_sampling, survey
 from harness.grading_scorers import OFFICIAL, scorer_names
 from harness.loaders.livecodebench import in_window, parse_window
@@ -80,8 +81,10 @@ def generations(
     ] = None,
     scorer: Annotated[list[str] | None, typer.Option(help="Only this scorer; may be given several times.")] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Answers graded at once. Default: the usable CPUs.")
+        int | None, typer.Option(min=1, help="Answers graded at once, with ray on each node. Default: the usable CPUs.")
     ] = None,
+    executor: Annotated[str, typer.Option(help=f"Where answers are graded: {EXECUTOR_HELP}")] = "local",
+    ray_address: Annotated[str, typer.Option(help=RAY_ADDRESS_HELP)] = DEFAULT_ADDRESS,
     out: Annotated[Path | None, typer.Option(help="Run folder. Default: runs/FILE-HASH.")] = None,
     against: Annotated[str, typer.Option(help="Published row to hold the scores against.")] = "ring-lite",
     accept: Annotated[list[str] | None, typer.Option(help="Protocol difference to accept, on the record.")] = None,
@@ -92,6 +95,7 @@ def generations(
     Official verdicts in a LiveCodeBench file become a scorer beside ours, and every difference is listed.
     """
     find_target(against)
+    chosen = Choice(executor, ray_address)
     names = benchmark_names(benchmark)
     if out is not None and len(files) > 1:
         raise UsageError(f"--out names one run folder, but {len(files)} files are given; grade them one by one")
@@ -108,9 +112,8 @@ def generations(
         described["engine"]["tasks"] = [plan.task.hash for plan in plans]
         folder = out or default_folder(described, asked, options, 0)
         typer.echo(f"run folder: {folder}", err=True)
-        run_tasks(
-            backend, [plan.task for plan in plans], folder, scorers=_scorers(plans, official, scorer), workers=workers
-        )
+        scorers = _scorers(plans, official, scorer)
+        run_tasks(backend, [plan.task for plan in plans], folder, scorers=scorers, workers=workers, executor=chosen)
         _show(folder, plans, against, accept or [], as_json)
 
 

@@ -8,107 +8,24 @@ that the response was cut. Out, in the order of the input: ``{"id", "correct", "
 import json
 import os
 import sys
+from collections import deque
 from collections.abc import Iterator
-from itertools import islice
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, closing
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import typer
 
+from harness.answer_lines import known_id, numbered_lines
 from harness.errors import UsageError, nearest
-from harness.graders import choice
-from harness.graders.math import SCORERS, MathGrader
+from harness.executors.executor import DEFAULT_ADDRESS, EXECUTOR_HELP, RAY_ADDRESS_HELP, Choice, Executor
+from harness.executors.local import LocalExecutor
+from harness.executors.work import AnswerItem, AnswerWork
+from harness.graders.math import SCORERS
 
 BATCH = 256
-MAX_LINE = 64 << 20
-"""Bytes of one line; longer ones are refused, so that one line cannot fill the memory."""
-
-KINDS = ("math", "aime", "choice")
-
-
-class _Refused(Exception):
-    """Why a line is not graded."""
-
-
-def _parse(line: bytes, number: int) -> dict[str, Any]:
-    """Reads one line of input; raises ``_Refused`` with the place, the fault and the way out."""
-    if len(line) > MAX_LINE:
-        raise _Refused(f"line {number} is longer than {MAX_LINE >> 20} MiB; split it")
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise _Refused(f"line {number} is not JSON ({str(error)[:120]}); write one object a line") from None
-    if not isinstance(row, dict):
-        raise _Refused(f"line {number} holds a JSON {type(row).__name__}; write one object a line")
-    missing = [key for key in ("id", "kind", "gold", "response") if key not in row]
-    if missing:
-        raise _Refused(f"line {number} lacks {', '.join(missing)}; it needs id, kind, gold and response")
-    return row
-
-
-def _known_id(line: bytes) -> Any:
-    """The id of a line that is refused, where it has one."""
-    if len(line) > MAX_LINE:
-        return None
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return row.get("id") if isinstance(row, dict) else None
-
-
-def _grade_row(row: dict[str, Any], number: int, grader: MathGrader) -> dict[str, Any]:
-    if row["kind"] not in KINDS:
-        raise _Refused(f"line {number} has the kind {row['kind']!r:.40}; known: {', '.join(KINDS)}")
-    if not isinstance(row["response"], str):
-        raise _Refused(f"line {number}: the response is no text but {type(row['response']).__name__}")
-    cut = row.get("truncated") is True
-    try:
-        if row["kind"] == "choice":
-            verdict: Any = choice.grade(row["response"], row["gold"], truncated=cut)
-        else:
-            gold = str(row["gold"]) if type(row["gold"]) in (int, float) else row["gold"]
-            verdict = grader.grade(row["response"], gold, truncated=cut, kind=row["kind"])
-    except UsageError as error:
-        raise _Refused(f"line {number}: {error}") from None
-    result = {
-        "id": row["id"],
-        "correct": verdict.correct,
-        "extracted": verdict.extracted,
-        "status": verdict.status,
-        "scorer": verdict.scorer,
-    }
-    return result | ({"reason": verdict.evidence.get("reason")} if verdict.status == "refused_input" else {})
-
-
-def grade_line(line: bytes, number: int, grader: MathGrader) -> dict[str, Any]:
-    """Grades one line of the batch format; a line that cannot be graded gets ``refused_input`` and the reason."""
-    try:
-        return _grade_row(_parse(line, number), number, grader)
-    except _Refused as refused:
-        return {
-            "id": _known_id(line),
-            "correct": False,
-            "extracted": None,
-            "status": "refused_input",
-            "scorer": grader.scorer,
-            "reason": str(refused),
-        }
-
-
-def _lines(source: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines that are not blank; the rest of an overlong line is skipped."""
-    number = 0
-    while True:
-        line = source.readline(MAX_LINE + 2)
-        if not line:
-            return
-        number += 1
-        rest = line
-        while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
-            rest = source.readline(MAX_LINE + 2) or b"\n"
-        if line.strip():
-            yield number, line
 
 
 def _resume(path: Path, scorer: str) -> list[Any]:
@@ -145,7 +62,7 @@ def _skip_graded(numbered: Iterator[tuple[int, bytes]], ids: list[Any], source: 
     """Passes over the lines that are graded; raises UsageError when they are not those of the output file."""
     for position, known in enumerate(ids, 1):
         number, line = next(numbered, (0, b""))
-        if not number or _known_id(line) != known:
+        if not number or known_id(line) != known:
             raise UsageError(
                 f"{output}, line {position}, is the grade of {known!r:.60}, which {source} does not have there: "
                 "name another output file"
@@ -159,24 +76,51 @@ def _show_progress(done: int, last: bool = False) -> None:
         sys.stderr.flush()
 
 
-def _grade_file(source: Path, output: Path, grader: MathGrader, show: bool) -> tuple[int, int]:
+def _grade_file(
+    source: Path, output: Path, scorer: str, executor: Executor[AnswerItem, dict[str, Any]], show: bool
+) -> tuple[int, int]:
     """Grades what is not graded yet; returns (lines graded before, lines graded now)."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    ids = _resume(output, grader.scorer)
+    ids = _resume(output, scorer)
     before, graded = len(ids), 0
-    with source.open("rb") as lines, output.open("ab") as out, ThreadPoolExecutor(grader.workers + 1) as threads:
-        numbered = _lines(lines)
+    window: deque[Future[dict[str, Any]]] = deque()
+    with source.open("rb") as lines, output.open("ab") as out:
+        numbered = numbered_lines(lines)
         _skip_graded(numbered, ids, source, output)
-        while batch := list(islice(numbered, BATCH)):
-            for verdict in threads.map(lambda item: grade_line(item[1], item[0], grader), batch):
-                out.write(json.dumps(verdict).encode("ascii") + b"\n")
-            out.flush()
-            os.fsync(out.fileno())
-            graded += len(batch)
-            if show:
-                _show_progress(before + graded)
+        for verdict in _in_order(numbered, executor, window):
+            out.write(json.dumps(verdict).encode("ascii") + b"\n")
+            graded += 1
+            if graded % BATCH == 0:
+                out.flush()
+                os.fsync(out.fileno())
+                if show:
+                    _show_progress(before + graded)
+        out.flush()
+        os.fsync(out.fileno())
     return before, graded
+
+
+def _in_order(
+    numbered: Iterator[tuple[int, bytes]], executor: Executor[AnswerItem, dict[str, Any]], window: "deque[Future[Any]]"
+) -> Iterator[dict[str, Any]]:
+    """Verdicts in the order of the lines, with as many lines ahead of the oldest as the executor takes."""
+    for item in numbered:
+        window.append(executor.submit(item))
+        while window and (window[0].done() or len(window) >= executor.ahead):
+            yield window.popleft().result()
+    while window:
+        yield window.popleft().result()
+
+
+def _executor(
+    chosen: Choice, scorer: str, workers: int | None
+) -> AbstractContextManager[Executor[AnswerItem, dict[str, Any]]]:
+    if chosen.is_ray:
+        from harness.executors.ray import RayExecutor
+
+        return closing(RayExecutor(partial(AnswerWork, scorer, None), chosen.ray_address, workers))
+    workers = workers or len(os.sched_getaffinity(0))
+    # One thread more than comparisons at once, so that an answer is extracted while those run.
+    return closing(LocalExecutor(partial(AnswerWork, scorer, workers), workers + 1))
 
 
 def grade_answers(
@@ -189,7 +133,11 @@ def grade_answers(
         typer.Argument(metavar="OUT.jsonl", help="Verdicts in the same order. A partial file is continued."),
     ],
     scorer: Annotated[str, typer.Option(help="strict, or math-verify as published numbers have it.")] = "strict",
-    workers: Annotated[int | None, typer.Option(help="Comparisons at once. Default: the usable CPUs.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Comparisons at once, with ray on each node. Default: the usable CPUs.")
+    ] = None,
+    executor: Annotated[str, typer.Option(help=EXECUTOR_HELP)] = "local",
+    ray_address: Annotated[str, typer.Option(help=RAY_ADDRESS_HELP)] = DEFAULT_ADDRESS,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
 ) -> None:
     """Grade single answers: mathematics, AIME integers and multiple-choice letters."""
@@ -201,8 +149,10 @@ def grade_answers(
         raise UsageError(f"unknown scorer '{scorer}'{nearest(scorer, SCORERS)}; known: {', '.join(SCORERS)}")
     if not output.parent.is_dir():
         raise UsageError(f"the folder {output.parent} does not exist; make it first")
-    with MathGrader("math-verify" if scorer == "math-verify" else "strict", workers) as grader:
-        before, graded = _grade_file(source, output, grader, not quiet)
+    if workers is not None and workers < 1:
+        raise UsageError(f"the grader needs at least 1 worker, not {workers}")
+    with _executor(Choice(executor, ray_address), scorer, workers) as running:
+        before, graded = _grade_file(source, output, scorer, running, not quiet)
     if not quiet:
         _show_progress(before + graded, last=True)
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace as replace_fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -12,9 +13,12 @@ from harness.backends.lm_eval import LmEvalBackend
 from harness.backends.openai import OpenAIBackend, OpenAIOptions
 from harness.backends.replay import ReplayBackend
 from harness.backends.transformers import TransformersBackend, TransformersOptions
+from harness.backends.vllm import VllmBackend, VllmOptions
 from harness.card import PromptStyle, card_names
 from harness.cli.results import show_results
 from harness.errors import UsageError, nearest
+from harness.executors.executor import DEFAULT_ADDRESS, EXECUTOR_HELP, RAY_ADDRESS_HELP, Choice
+from harness.executors.sampling import spread
 from harness.generations import stated_sampling, survey
 from harness.grading_scorers import scorer_names
 from harness.loaders.livecodebench import parse_window
@@ -27,7 +31,7 @@ from harness.types import Backend
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 
-BACKENDS = ("auto", "transformers", "openai", "replay", "lm_eval")
+BACKENDS = ("auto", "transformers", "vllm", "openai", "replay", "lm_eval")
 
 
 @app.command()
@@ -51,7 +55,7 @@ def score(
     out: Annotated[
         Path | None, typer.Option(help="Run folder; an interrupted run goes on there. Default: runs/MODEL-HASH.")
     ] = None,
-    backend: Annotated[str, typer.Option(help="auto, transformers, openai, replay or lm_eval.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, transformers, vllm, openai, replay or lm_eval.")] = "auto",
     base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
     replay: Annotated[
         Path | None, typer.Option(help="Saved generations in the place of a model: a file or a run folder.")
@@ -71,12 +75,28 @@ def score(
     release: Annotated[str | None, typer.Option(help="LiveCodeBench release, e.g. release_v5.")] = None,
     window: Annotated[str | None, typer.Option(help="LiveCodeBench days, e.g. 2024-08-01:2025-01-31.")] = None,
     scorer: Annotated[list[str] | None, typer.Option(help="Only this scorer; may be given several times.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Answers graded at once. Default: usable CPUs.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Samples drawn at once (transformers).")] = None,
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16 (transformers).")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Answers graded at once, with ray on each node. Default: usable CPUs.")
+    ] = None,
+    executor: Annotated[
+        str, typer.Option(help=f"Where answers are graded, and sampled with the openai backend: {EXECUTOR_HELP}")
+    ] = "local",
+    ray_address: Annotated[str, typer.Option(help=RAY_ADDRESS_HELP)] = DEFAULT_ADDRESS,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Samples drawn at once (transformers, vllm).")] = None,
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16 (transformers, vllm).")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0, ... (transformers).")] = "auto",
-    tokenizer: Annotated[str | None, typer.Option(help="Tokenizer, if not the model's own (transformers).")] = None,
-    revision: Annotated[str | None, typer.Option(help="Commit or tag of a hub model (transformers).")] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Tokenizer, if not the model's own (transformers, vllm).")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="Commit or tag of a hub model (transformers, vllm).")] = None,
+    tensor_parallel: Annotated[
+        int, typer.Option(min=1, help="GPUs that one copy of the model is split over (vllm).")
+    ] = 1,
+    data_parallel: Annotated[int, typer.Option(min=1, help="Copies of the model (vllm).")] = 1,
+    engine_args: Annotated[
+        str | None,
+        typer.Option(help="JSON object with further engine arguments of vLLM, e.g. '{\"max_model_len\": 32768}'."),
+    ] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Requests in flight (openai).")] = 16,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that one response may take (openai).")] = 3600,
     retry_for: Annotated[float, typer.Option(min=0, help="Seconds to wait for a server that is gone (openai).")] = 600,
@@ -99,6 +119,7 @@ def score(
     A run that was stopped or killed goes on when the same command is given again; nothing is done twice.
     """
     chosen = _backend_name(backend, base_url, replay)
+    where = Choice(executor, ray_address)
     if take_all and limit is not None:
         raise UsageError("--all and --limit contradict each other; give one of them")
     find_target(against)  # a typing error should cost neither a model's loading nor a run
@@ -125,11 +146,16 @@ def score(
     if chosen == "openai":
         if base_url is None:
             raise UsageError("the openai backend needs the address of a server: --base-url http://localhost:8000/v1")
-        engine = OpenAIBackend(
-            OpenAIOptions(
-                base_url, model, api_key_variable, concurrency, timeout, retry_for, extra_body=_object(extra_body)
-            )
+        reached = OpenAIOptions(
+            base_url,
+            model,
+            api_key_variable,
+            concurrency,
+            timeout,
+            retry_for,
+            extra_body=_object("--extra-body", extra_body),
         )
+        engine = spread(partial(OpenAIBackend, reached), where, least=concurrency, variables=[api_key_variable])
     elif chosen == "lm_eval":
         if model is None:
             raise UsageError(
@@ -144,8 +170,14 @@ def score(
         engine = ReplayBackend(replay, sources, model)
     else:
         path = str(embedded.embedded_model()) if model is None or model.lower() in embedded.ALIASES else model
-        engine = TransformersBackend(TransformersOptions(path, tokenizer, revision, device, dtype, batch_size))
-    _run(engine, tasks, out, asked, options, seed, scorer or (), workers, against, accept or (), as_json)
+        if chosen == "vllm":
+            further = _object("--engine-args", engine_args)
+            engine = VllmBackend(
+                VllmOptions(path, tokenizer, revision, dtype, tensor_parallel, data_parallel, batch_size, further)
+            )
+        else:
+            engine = TransformersBackend(TransformersOptions(path, tokenizer, revision, device, dtype, batch_size))
+    _run(engine, tasks, out, asked, options, seed, scorer or (), workers, where, against, accept or (), as_json)
 
 
 def _run(
@@ -157,6 +189,7 @@ def _run(
     seed: int,
     scorers: list[str] | tuple[()],
     workers: int | None,
+    where: Choice,
     against: str,
     accept: list[str] | tuple[()],
     as_json: bool,
@@ -164,7 +197,7 @@ def _run(
     try:
         folder = out or default_folder(engine.describe(), asked, options, seed)
         _announce(tasks, folder)
-        outcome = run_tasks(engine, tasks, folder, seed=seed, scorers=scorers, workers=workers)
+        outcome = run_tasks(engine, tasks, folder, seed=seed, scorers=scorers, workers=workers, executor=where)
     except KeyboardInterrupt:
         typer.echo("stopped; what is stored is kept: the same command goes on from there", err=True)
         raise typer.Exit(130) from None
@@ -209,13 +242,13 @@ def _style(text: str | None) -> PromptStyle | None:
     return cast(PromptStyle | None, text)
 
 
-def _object(text: str | None) -> dict[str, Any]:
+def _object(option: str, text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise UsageError(f"--extra-body is not valid JSON: {error}") from None
+        raise UsageError(f"{option} is not valid JSON: {error}") from None
     if not isinstance(value, dict):
-        raise UsageError("--extra-body must be a JSON object, e.g. '{\"min_p\": 0.05}'")
+        raise UsageError(f"{option} must be a JSON object, e.g. '{{\"min_p\": 0.05}}'")
     return value
