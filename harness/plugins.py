@@ -2,17 +2,34 @@
 
 Group ``ringlite.architectures``: a ``model_type`` -> a module whose import registers it with transformers.
 Group ``ringlite.rows``: the name of a benchmark -> a function that yields the raw rows its card reads.
+Group ``ringlite.models``: the name of a checkpoint that comes with a package -> a function that gives ``PackagedModel``.
 """
 
 import importlib.metadata
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
 
-ARCHITECTURES, ROWS = "ringlite.architectures", "ringlite.rows"
+ARCHITECTURES, ROWS, MODELS = "ringlite.architectures", "ringlite.rows", "ringlite.models"
+
+
+@dataclass(frozen=True)
+class PackagedModel:
+    """A checkpoint that comes with an installed package.
+
+    Attributes:
+        folder: In hub layout.
+        benchmarks: What it is scored on unless something else is asked for.
+        against: Row of published scores that it is held against by default.
+    """
+
+    folder: Path
+    benchmarks: tuple[str, ...]
+    against: str
 
 
 def register_architecture(folder: Path) -> None:
@@ -31,6 +48,14 @@ def packaged_rows(benchmark: str) -> tuple[Iterable[dict[str, Any]], str] | None
     for entry in importlib.metadata.entry_points(group=ROWS, name=benchmark):
         rows: Callable[[], Iterable[dict[str, Any]]] = _load(entry)
         return rows(), f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+    return None
+
+
+def packaged_model(name: str) -> PackagedModel | None:
+    """The checkpoint of this name that an installed package carries, or None."""
+    for entry in importlib.metadata.entry_points(group=MODELS, name=name):
+        find: Callable[[], PackagedModel] = _load(entry)
+        return find()
     return None
 
 

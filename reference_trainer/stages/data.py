@@ -52,7 +52,8 @@ def curate(run: StageRun) -> None:
     write_rows(problems, (json.loads(line) for file in files for line in file.read_text().splitlines()))
     recipe = Recipe(
         deduplicate=Deduplicate(near=False),  # toy problems differ in a character or two by nature
-        decontaminate=Decontaminate(benchmarks=tuple(f"toy_{domain}" for domain in DOMAINS)),
+        # Toy problems share their formulas by nature: n-grams longer than any problem, so that equal questions count.
+        decontaminate=Decontaminate(benchmarks=tuple(f"toy_{domain}" for domain in DOMAINS), n=64),
         models=(
             Model(name="distilled", generations=(generations,)),
             Model(name="teacher", generations=(_careful_solutions(run),)),

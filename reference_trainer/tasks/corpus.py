@@ -1,4 +1,4 @@
-"""Plain text of the toys' world for base pre-training: single operations, and solutions without question or answer."""
+"""Plain text of the toys' world for base pre-training: operations, equations, solutions without question or answer."""
 
 from collections.abc import Iterator
 from random import Random
@@ -8,6 +8,8 @@ from reference_trainer.tasks.problem import DOMAINS, MODULUS
 from reference_trainer.tasks.problems import TOYS, draw_problems
 
 _FACTS = 8
+_EQUATIONS_SHARE = 0.2
+_INVERTIBLE = (1, 3, 7, 9)
 
 
 def documents(count: int, seed: int, facts_share: float) -> Iterator[str]:
@@ -29,6 +31,9 @@ def documents(count: int, seed: int, facts_share: float) -> Iterator[str]:
 
 
 def _fact(random: Random) -> str:
+    if random.random() < _EQUATIONS_SHARE:
+        factor, root = random.choice(_INVERTIBLE), random.randrange(MODULUS)
+        return f"{factor}a={factor * root % MODULUS},a={root}"
     left, operator, right = random.randrange(MODULUS), random.choice("+-*"), random.randrange(MODULUS)
     expression = f"{left}{operator}{right}"
     return f"{expression}={steps(expression)[-1]}"
