@@ -34,13 +34,14 @@ def _read(path: Path, locate: Callable[[str], Path], above: tuple[Path, ...]) ->
         raise UsageError(f"the recipe {path} cannot be read: {error}") from None
     if not isinstance(values, dict):
         raise UsageError(f"the recipe {path} holds no settings: write them as 'name: value' lines")
-    if (name := values.pop("extends", None)) is None:
-        return values
+    unshared: dict[str, Any] = _unshared(values)
+    if (name := unshared.pop("extends", None)) is None:
+        return unshared
     if not isinstance(name, str):
         raise UsageError(f"the recipe {path}: extends takes one name or path, not {name!r}")
     beside = path.parent / name
     base = _read(beside if beside.is_file() else locate(name), locate, (*above, path.resolve()))
-    return merged(base, values)
+    return merged(base, unshared)
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -50,3 +51,10 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         old = result.get(name)
         result[name] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return result
+
+
+def _unshared(value: Any) -> Any:
+    """A copy in which a YAML anchor's table is one for each place, so that a change of one leaves the others alone."""
+    if isinstance(value, dict):
+        return {name: _unshared(inner) for name, inner in value.items()}
+    return [_unshared(inner) for inner in value] if isinstance(value, list) else value

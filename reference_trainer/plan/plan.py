@@ -7,6 +7,7 @@ from reference_trainer.plan.memory import Memory
 from reference_trainer.plan.paper import Comparison, compare
 from reference_trainer.plan.shape import Shape, recipe_shape
 from reference_trainer.plan.stages import Machine, StagePlan, plan_stages
+from reference_trainer.plan.toy import with_toy_figures
 from reference_trainer.recipe import Recipe
 
 
@@ -59,7 +60,10 @@ def cluster(
     mfu: float | None = None,
 ) -> Machine:
     """The machine of a recipe's ``plan`` section, with what was measured or given instead."""
-    return Machine(gpus or recipe.plan.gpus, sampling_rate, training_rate, mfu or recipe.plan.mfu)
+    given = recipe.plan
+    # A share of the peak that is asked for is not overruled by a rate that the recipe states.
+    stated = None if mfu is not None else given.training_rate
+    return Machine(gpus or given.gpus, sampling_rate or given.sampling_rate, training_rate or stated, mfu or given.mfu)
 
 
 def plan(recipe: Recipe, machine: Machine | None = None) -> Plan:
@@ -72,6 +76,7 @@ def plan(recipe: Recipe, machine: Machine | None = None) -> Plan:
     Raises:
         UsageError: A figure or the model's shape is missing.
     """
+    recipe = with_toy_figures(recipe)
     machine = machine or cluster(recipe)
     shape = recipe_shape(recipe)
     stages = plan_stages(recipe, shape, machine)

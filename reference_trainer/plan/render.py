@@ -12,9 +12,10 @@ WIDTH = 100
 def render(plan: Plan) -> str:
     """Stages, memory, comparison with the paper, assumptions."""
     shape, machine = plan.shape, plan.machine
+    spent = f"{_time(plan.hours)} h, {_time(plan.hours * machine.gpus)} GPU h"
     head = [
-        f"{plan.recipe} on {machine.gpus} x {plan.gpu}: {plan.hours:,.1f} h, {plan.hours * machine.gpus:,.0f} GPU h",
-        f"model: N = {shape.total / 1e9:.2f} B parameters, {shape.activated / 1e9:.2f} B activated, "
+        f"{plan.recipe} on {machine.gpus} x {plan.gpu}: {spent}",
+        f"model: N = {_count(shape.total, 2)} parameters, {_count(shape.activated, 2)} activated, "
         f"{shape.kv_bytes():,} bytes of key-value cache a token",
         f"  from {shape.source}",
     ]
@@ -34,12 +35,12 @@ def _stages(plan: Plan) -> list[str]:
                 stage.name,
                 str(stage.steps or "-"),
                 "-" if stage.epochs is None else f"{stage.epochs:.2f}",
-                _tokens(stage.generated),
-                _tokens(stage.trained),
-                f"{stage.rollout_seconds:,.0f}",
-                f"{stage.training_seconds:,.1f}",
-                f"{stage.step_seconds:,.0f}",
-                f"{stage.hours:,.1f}",
+                _count(stage.generated),
+                _count(stage.trained),
+                _time(stage.rollout_seconds),
+                _time(stage.training_seconds),
+                _time(stage.step_seconds),
+                _time(stage.hours),
             )
         )
     return [*_table(rows), "tokens; a stage without steps only samples, and its figures are of the whole stage"]
@@ -57,7 +58,7 @@ def _budget_of(stage: StagePlan) -> str:
     share = f"{stage.trained / stage.generated:.1%} of the tokens sampled are trained on"
     if stage.budget is None:
         return f"no token budget; {share}"
-    whole = _tokens(stage.budgets * stage.budget)
+    whole = _count(stage.budgets * stage.budget)
     return f"Phi = {stage.budget:,} for {stage.scope}, {stage.budgets:,} a step = {whole}; {share}"
 
 
@@ -117,11 +118,15 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _tokens(value: float) -> str:
+def _count(value: float, digits: int = 1) -> str:
     for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= size:
-            return f"{value / size:,.1f} {unit}"
+            return f"{value / size:,.{digits}f} {unit}"
     return f"{value:,.0f}" if value else "-"
+
+
+def _time(value: float) -> str:
+    return "-" if value == 0 else f"{value:,.0f}" if value >= 100 else f"{value:.{1 if value >= 10 else 2}f}"
 
 
 def _figure(value: float) -> str:

@@ -37,6 +37,8 @@ class PlanConfig(Switches):
         gpu: Their kind.
         shape: File of the model's ``config.json`` keys, for a hub model that cannot be looked up; a name without a
             folder is a file beside the shipped recipes.
+        sampling_rate: Measured tokens a second of a GPU whose engine is full; None: from the memory bandwidth.
+        training_rate: Measured trained tokens a second of a GPU; None: from operations.
         mfu: Share of the peak that training reaches, counting no recomputation.
         decode_efficiency: Share of the memory bandwidth that decoding reaches.
         overhead_seconds: Of one RL step: handing weights to the sampler, verifying, AdamW.
@@ -54,6 +56,8 @@ class PlanConfig(Switches):
     gpus: int = Field(default=1, ge=1)
     gpu: GPU = GPU()
     shape: str | None = None
+    sampling_rate: float | None = Field(default=None, gt=0)
+    training_rate: float | None = Field(default=None, gt=0)
     mfu: float = Field(default=0.2, gt=0, le=1)
     decode_efficiency: float = Field(default=0.5, gt=0, le=1)
     overhead_seconds: float = Field(default=30, ge=0)

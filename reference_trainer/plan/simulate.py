@@ -14,6 +14,7 @@ from reference_trainer.plan.lengths import Trajectory
 from reference_trainer.plan.rates import extra_forwards
 from reference_trainer.plan.shape import recipe_shape
 from reference_trainer.plan.stages import Machine, StagePlanner, budget_units
+from reference_trainer.plan.toy import with_toy_figures
 from reference_trainer.recipe import Recipe, RLStageConfig
 
 MOST_ROUNDS = 50
@@ -179,6 +180,7 @@ def make_cluster(recipe: Recipe, stage: RLStageConfig, name: str, machine: Machi
     Raises:
         UsageError: What the plan of a recipe raises.
     """
+    recipe = with_toy_figures(recipe)
     shape = recipe_shape(recipe)
     planner = StagePlanner(recipe, shape, machine)
     planned = planner.reinforcement(name, stage)

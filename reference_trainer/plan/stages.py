@@ -105,6 +105,8 @@ class StagePlanner:
     def stages(self) -> Iterator[StagePlan]:
         """All of them, in their order."""
         recipe, given = self.recipe, self.given
+        if recipe.base is not None:
+            yield self._sft("base", recipe.base, recipe.base.documents)
         yield self._sft("distill", recipe.distill, given.demonstrations)
         math_ = recipe.c3po_math
         candidates = recipe.select.prompts * len({*math_.domains, *recipe.c3po_code_science.domains})

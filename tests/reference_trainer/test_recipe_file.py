@@ -59,6 +59,14 @@ def test_tables_are_merged_and_everything_else_is_replaced():
     assert base["a"] == {"x": 1, "y": {"z": 1}}
 
 
+@pytest.mark.parametrize("name", ["toy", "ring_lite"])
+def test_a_change_of_one_stage_leaves_the_other_alone_that_shares_an_anchor(name):
+    before = load_recipe(name)
+    after = load_recipe(name, {"c3po_math.rl.objective.token_budget": 77, "c3po_math.rl.optimizer.learning_rate": 0.5})
+    assert after.c3po_math.rl.objective.token_budget == 77
+    assert after.c3po_code_science == before.c3po_code_science
+
+
 def test_a_file_extends_a_shipped_recipe_or_a_file_beside_it(tmp_path):
     (tmp_path / "mine.yaml").write_text("extends: toy\nname: mine\nseed: 7\n")
     (tmp_path / "theirs.yaml").write_text("extends: mine.yaml\nname: theirs\nc3po_math: {steps: 3}\n")
