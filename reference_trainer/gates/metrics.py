@@ -19,10 +19,10 @@ _REINFORCED = (
 )  # fmt: skip
 
 
-def check_supervised_metrics(run: StageRun, config: SFTConfig, vocabulary: int) -> Iterator[Check]:
-    """Those of a supervised stage; the number of steps follows from the file's own epochs."""
+def check_supervised_metrics(run: StageRun, config: SFTConfig, vocabulary: int, steps: int | None) -> Iterator[Check]:
+    """Those of a supervised stage; ``steps`` None takes the number of rows."""
     rows = read_rows(run.folder / METRICS)
-    steps = len(rows)
+    steps = len(rows) if steps is None else steps
     yield from _complete(rows, steps, _SUPERVISED)
     per_epoch, left = divmod(steps, config.epochs)
     epochs = [row.get("epoch") for row in rows]

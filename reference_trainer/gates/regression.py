@@ -6,7 +6,7 @@ from typing import Any
 
 from scipy import stats
 
-from harness.statistics import Counts, holm, paired
+from harness.statistics import Counts, Paired, holm, paired
 from reference_trainer.gates.record import Check
 from reference_trainer.gates.scores import DomainScore
 from reference_trainer.recipe import GateConfig
@@ -49,21 +49,27 @@ def compare(
     for domain, p in zip(shared, adjusted, strict=True):
         result = results[domain]
         result["p_holm"] = p
-        drop = -100 * result["difference"]
-        red = p < settings.alpha and drop > settings.margin
+        points = -100 * result["difference"]
+        red = p < settings.alpha and points > settings.margin
         checks.append(
             Check(
                 f"scores.{against}.{domain}",
                 not red,
                 round(100 * now[domain].score, 3),
                 f"no drop beyond {settings.margin:g} points from {100 * result['score']:.1f} (p >= {settings.alpha:g})",
-                f"dropped by {drop:.1f} points, p = {p:.2g}: look at reward, entropy and length in metrics.jsonl and "
+                f"dropped by {points:.1f} points, p = {p:.2g}: look at reward, entropy and length in metrics.jsonl and "
                 "at what changed in recipe and code; where the drop is meant, record a new baseline"
                 if red
                 else "",
             )
         )
     return checks, results
+
+
+def drop(now: Counts, then: Counts, margin: float) -> tuple[Paired, float]:
+    """The paired comparison of now with then, and the one-sided p-value of "then - now <= margin" (shares of 1)."""
+    result = paired(now, then)
+    return result, float(stats.t.sf((-result.difference - margin) / result.se, result.problems - 1))
 
 
 def check_bounds(
@@ -97,8 +103,7 @@ def _comparable(now: DomainScore, before: Mapping[str, Any]) -> bool:
 def _drop(now: DomainScore, before: Mapping[str, Any], margin: float) -> dict[str, Any]:
     ids = _shared(now, before)
     then = Counts.of([before["correct"][name] for name in ids], [before["drawn"][name] for name in ids])
-    result = paired(now.counts(ids), then)
-    p_value = float(stats.t.sf((-result.difference - margin) / result.se, len(ids) - 1))
+    result, p_value = drop(now.counts(ids), then, margin)
     return {
         "score": before["score"],
         "difference": result.difference,

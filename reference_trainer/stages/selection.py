@@ -36,7 +36,15 @@ def select(run: StageRun) -> None:
     chosen = pick(candidates, config)
     shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
     shutil.copytree(run.of("distill", f"epoch-{chosen.epoch}"), run.folder / "checkpoint")
-    write_json(run.folder / "selection.json", {"rule": config.by, "chosen": asdict(chosen), "candidates": measured})
+    write_json(
+        run.folder / "selection.json",
+        {
+            "rule": config.by,
+            "in_band": config.low <= chosen.entropy <= config.high,
+            "chosen": asdict(chosen),
+            "candidates": measured,
+        },
+    )
 
 
 def pick(candidates: list[Candidate], config: SelectConfig) -> Candidate:
