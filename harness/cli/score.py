@@ -22,9 +22,10 @@ from harness.executors.sampling import spread
 from harness.generations import stated_sampling, survey
 from harness.grading_scorers import scorer_names
 from harness.loaders.livecodebench import parse_window
+from harness.plugins import packaged_model
 from harness.problems import LoadOptions
 from harness.protocol import Task
-from harness.published import find_target
+from harness.published import DEFAULT_TARGET, find_target
 from harness.run import run_tasks
 from harness.run_setup import Overrides, benchmark_names, default_folder, make_task
 from harness.types import Backend
@@ -39,7 +40,7 @@ def score(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Checkpoint folder, .gguf file or hub name; with --base-url the server's name of the model; with "
+            help="Checkpoint folder, .gguf file or hub name, or toy-base, toy-distilled, toy-final; with --base-url the server's name of the model; with "
             "--backend lm_eval lm-eval's model class. Default: the embedded SmolLM2-135M-Instruct."
         ),
     ] = None,
@@ -106,7 +107,9 @@ def score(
     extra_body: Annotated[
         str | None, typer.Option(help="JSON object whose fields are added to each request (openai).")
     ] = None,
-    against: Annotated[str, typer.Option(help="Published row to hold the scores against.")] = "ring-lite",
+    against: Annotated[
+        str | None, typer.Option(help="Published row to hold the scores against. Default: ring-lite; the toys' own.")
+    ] = None,
     model_args: Annotated[
         str, typer.Option(help="Arguments of lm-eval's model class, e.g. pretrained=FOLDER,dtype=bfloat16.")
     ] = "",
@@ -122,6 +125,10 @@ def score(
     where = Choice(executor, ray_address)
     if take_all and limit is not None:
         raise UsageError("--all and --limit contradict each other; give one of them")
+    packaged = packaged_model(model) if model is not None and chosen in ("transformers", "vllm") else None
+    if packaged is not None and benchmarks is None:
+        benchmarks = ",".join(packaged.benchmarks)
+    against = against or (packaged.against if packaged is not None else DEFAULT_TARGET)
     find_target(against)  # a typing error should cost neither a model's loading nor a run
     default_run = model is None and benchmarks is None and chosen == "transformers"
     if default_run:
@@ -169,8 +176,13 @@ def score(
         sources = {task.card.name: (task.card, task.loaded.problems) for task in tasks}
         engine = ReplayBackend(replay, sources, model)
     else:
-        path = str(embedded.embedded_model()) if model is None or model.lower() in embedded.ALIASES else model
+        path = model if packaged is None else str(packaged.folder)
+        path = str(embedded.embedded_model()) if path is None or path.lower() in embedded.ALIASES else path
         if chosen == "vllm":
+            if device != "auto":
+                raise UsageError(
+                    "--device belongs to the transformers backend; vllm takes what CUDA_VISIBLE_DEVICES names"
+                )
             further = _object("--engine-args", engine_args)
             engine = VllmBackend(
                 VllmOptions(path, tokenizer, revision, dtype, tensor_parallel, data_parallel, batch_size, further)
