@@ -40,8 +40,9 @@ def score(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Checkpoint folder, .gguf file, hub name, or a packaged one (toy-base, toy-distilled, toy-final); with "
-            "--base-url the server's name of the model; with --backend lm_eval lm-eval's model class. Default: the embedded SmolLM2-135M-Instruct."
+            help="Checkpoint folder, .gguf file, hub name, or packaged: toy-base, toy-distilled, toy-final; with "
+            "--base-url the server's name of the model; with --backend lm_eval lm-eval's model class. "
+            "Default: the embedded SmolLM2-135M-Instruct."
         ),
     ] = None,
     benchmarks: Annotated[
