@@ -8,6 +8,7 @@ import typer
 
 from harness.errors import UsageError
 from reference_trainer.cli_claims import claims
+from reference_trainer.cli_gates import app as gates_app
 from reference_trainer.cli_plan import app as plan_app
 from reference_trainer.cli_report import report
 
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 
 app.add_typer(plan_app)
+app.add_typer(gates_app)
 app.command()(claims)
 
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes; default: the usable CPUs.")]

@@ -40,12 +40,13 @@ def _last_general(recipe: Recipe) -> str:
     return f"epoch-{recipe.general.epochs}"
 
 
-GATES: dict[str, Gate] = {
+STAGE_GATES: dict[str, StageGate] = {
     "distill": StageGate([check_distill], _last_distilled),
     "select": StageGate([check_select], _checkpoint, ceilings=True),
     "c3po-math": StageGate([check_c3po_math], _checkpoint),
     "c3po-code-science": StageGate([check_c3po_code_science], _checkpoint),
     "general": StageGate([check_general], _last_general, after="c3po-code-science"),
 }
+GATES: dict[str, Gate] = {**STAGE_GATES}
 
-__all__ = ["GATES", "Check", "StageGate"]
+__all__ = ["GATES", "STAGE_GATES", "Check", "StageGate"]

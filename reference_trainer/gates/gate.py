@@ -50,13 +50,14 @@ class StageGate:
         before = _readable(run)
         if before is not None and before["verdict"] == "green" and all(before.get(name) == key[name] for name in key):
             return before
-        judgement = self.judge(run)
-        record = write_record(run.folder, judgement, key)
-        if judgement.red:
-            first, *more = judgement.red
-            others = f" ({len(more)} more: {', '.join(check.name for check in more)})" if more else ""
-            raise CheckFailed(f"gate {run.name} is red: {first}{others}. All checks: {run.folder / RECORD}")
+        record = self.record(run)
+        if record["verdict"] == "red":
+            raise CheckFailed(red_message(run.folder, record))
         return record
+
+    def record(self, run: StageRun) -> dict[str, Any]:
+        """Judges a finished stage, whatever was recorded before; writes the record and returns it."""
+        return write_record(run.folder, self.judge(run), self._key(run))
 
     def judge(self, run: StageRun) -> Judgement:
         """Makes the checks. Those that rest on damaged files are not made, nor is a faulty stage scored."""
@@ -108,6 +109,13 @@ class StageGate:
             "baseline_digest": baseline["digest"] if baseline else None,
             "gate_code": _code(),
         }
+
+
+def red_message(folder: Path, record: Mapping[str, Any]) -> str:
+    """One sentence: which check does not hold first, by how much, what to look at, and how many others."""
+    first, *more = [Check(**check) for check in record["checks"] if not check["ok"]]
+    others = f" ({len(more)} more: {', '.join(check.name for check in more)})" if more else ""
+    return f"gate {record['stage']} is red: {first}{others}. All checks: {folder / RECORD}"
 
 
 def _held_against(
