@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from harness.errors import CheckFailed, UsageError
@@ -88,9 +89,8 @@ class VllmEngine:
                     logprobs_mode="processed_logprobs",
                 )
             except (RuntimeError, ValueError, OSError, AssertionError) as error:
-                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
                 raise UsageError(
-                    f"rollout_engine: vLLM cannot start with this model ({reason}); see its log above, lower "
+                    f"rollout_engine: vLLM cannot start ({_reason(error)}); its log above says more. Lower "
                     "gpu_memory_utilization or max_rows if memory is short, or set kind to transformers"
                 ) from error
 
@@ -159,6 +159,14 @@ class VllmEngine:
             self._llm.sleep(level=level)
             self._awake.clear()
             self._current = level == 1
+
+
+def _reason(error: Exception) -> str:
+    """The first sentence of vLLM's complaint; its settings are checked by pydantic, which puts a headline before it."""
+    if isinstance(error, ValidationError):
+        return error.errors()[0]["msg"].removeprefix("Value error, ")
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _executor(tensor_parallel: int) -> str | None:
