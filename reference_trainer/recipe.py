@@ -14,7 +14,7 @@ from reference_trainer.plan.settings import PlanConfig
 from reference_trainer.recipe_file import read_settings
 from reference_trainer.rollout.settings import RolloutEngineConfig
 from reference_trainer.select import SelectionConfig
-from reference_trainer.tasks import HASTY_SHARE, Domain
+from reference_trainer.tasks import EQUAL_SHARES, HASTY_SHARE, Domain
 
 RECIPES = Path(__file__).parent / "recipes"
 SFT_OBJECTIVE = ObjectiveConfig(loss="sft", token_budget=None, kl_coefficient=0, entropy_coefficient=0)
@@ -52,6 +52,7 @@ class ToyData(Switches):
         validation: Validation problems a domain.
         demonstrations: Responses of the teacher, over all domains.
         hasty_share: Share of the teacher's blind guesses.
+        shares: Domain -> its share of documents and demonstrations.
         instructions: Examples of the general stage that need no reasoning.
     """
 
@@ -59,6 +60,7 @@ class ToyData(Switches):
     validation: int = Field(default=100, ge=1)
     demonstrations: int = Field(default=40_000, ge=1)
     hasty_share: float = Field(default=HASTY_SHARE, ge=0, le=1)
+    shares: dict[Domain, float] = Field(default_factory=lambda: dict(EQUAL_SHARES))
     instructions: int = Field(default=3000, ge=0)
 
 

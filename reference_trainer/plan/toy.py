@@ -16,7 +16,7 @@ def with_toy_figures(recipe: Recipe) -> Recipe:
     from reference_trainer.tasks.tokenizer import demonstration_tokens, toy_tokenizer
 
     data, tokenizer = recipe.data, toy_tokenizer()
-    shown = itertools.islice(demonstrations(_SAMPLE, recipe.seed, data.hasty_share), _SAMPLE)
+    shown = itertools.islice(demonstrations(_SAMPLE, recipe.seed, data.hasty_share, data.shares), _SAMPLE)
     pairs = [demonstration_tokens(demonstration, tokenizer) for demonstration in shown]
     prompt = sum(len(prompt) for prompt, _ in pairs) / len(pairs)
     response = sum(len(response) for _, response in pairs) / len(pairs)

@@ -23,7 +23,7 @@ def data(run: StageRun) -> None:
     """Writes problems, demonstrations, tokenizer and the held-out sets of the ``toy_*`` benchmarks."""
     toy = toy_data(run)
     sizes: dict[Any, int] = {**SIZES, "train": toy.train, "validation": toy.validation}
-    write_toy(run.folder, run.recipe.seed, sizes, toy.demonstrations, toy.hasty_share)
+    write_toy(run.folder, run.recipe.seed, sizes, toy.demonstrations, toy.hasty_share, toy.shares)
     run.progress(1, 1)
 
 

@@ -30,7 +30,7 @@ def base(run: StageRun) -> None:
     """Pre-trains fresh weights on plain text; leaves the model as ``epoch-N/``."""
     config: BaseConfig = _section(run.recipe.base)
     tokenizer = load_tokenizer(run)
-    texts = documents(config.documents, run.seed, config.facts_share)
+    texts = documents(config.documents, run.seed, config.facts_share, toy_data(run).shares)
     end = (tokenizer.eos_token_id,)
     examples = [Example(end, (*tokenizer.encode(text, add_special_tokens=False), *end)) for text in texts]
     torch.manual_seed(run.seed)

@@ -11,7 +11,7 @@ from harness.store import write_json
 from reference_trainer.tasks.problem import DOMAINS, SPLITS, Domain, Split, ToyProblem
 from reference_trainer.tasks.problems import problem_set
 from reference_trainer.tasks.programs import ENTRY_POINT
-from reference_trainer.tasks.teacher import HASTY_SHARE, demonstrations
+from reference_trainer.tasks.teacher import EQUAL_SHARES, HASTY_SHARE, demonstrations
 from reference_trainer.tasks.tokenizer import save_tokenizer
 from reference_trainer.tasks.verifier import toy_gold
 
@@ -27,6 +27,7 @@ def write_toy(
     sizes: Mapping[Split, int] = SIZES,
     demonstration_count: int = 40_000,
     hasty_share: float = HASTY_SHARE,
+    shares: Mapping[Domain, float] = EQUAL_SHARES,
 ) -> dict[str, int]:
     """Writes all toy data; the same arguments give the same bytes.
 
@@ -56,7 +57,7 @@ def write_toy(
             "response": shown.response,
             "teacher": shown.teacher,
         }
-        for shown in demonstrations(demonstration_count, seed, hasty_share)
+        for shown in demonstrations(demonstration_count, seed, hasty_share, shares)
     ]
     try:
         save_tokenizer(folder / TOKENIZER)
