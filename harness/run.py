@@ -109,7 +109,7 @@ def _start_graders(stack: ExitStack, wanted: Iterable[Sequence[str]], workers: i
         running = grading_executor(scorers, choice.ray_address, workers)
         stack.callback(running.close)
         remote = {scorer: RayGrader(scorer, running) for scorer in scorers}
-        return _Graders(remote, running.threads, {"executor": running.facts()})
+        return _Graders(remote, running.threads, {"grading": running.facts()})
     workers = workers or len(os.sched_getaffinity(0))
     graders: dict[str, SampleGrader] = {}
     for scorer in scorers:

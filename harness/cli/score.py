@@ -32,6 +32,7 @@ from harness.types import Backend
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 
+VLLM_BATCH = 256  # about what vLLM draws at once where nothing else is said
 BACKENDS = ("auto", "transformers", "vllm", "openai", "replay", "lm_eval")
 
 
@@ -81,7 +82,8 @@ def score(
         int | None, typer.Option(min=1, help="Answers graded at once, with ray on each node. Default: usable CPUs.")
     ] = None,
     executor: Annotated[
-        str, typer.Option(help=f"Where answers are graded, and sampled with the openai backend: {EXECUTOR_HELP}")
+        str,
+        typer.Option(help=f"Where answers are graded, and sampled with the openai and vllm backends: {EXECUTOR_HELP}"),
     ] = "local",
     ray_address: Annotated[str, typer.Option(help=RAY_ADDRESS_HELP)] = DEFAULT_ADDRESS,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples drawn at once (transformers, vllm).")] = None,
@@ -185,9 +187,10 @@ def score(
                     "--device belongs to the transformers backend; vllm takes what CUDA_VISIBLE_DEVICES names"
                 )
             further = _object("--engine-args", engine_args)
-            engine = VllmBackend(
-                VllmOptions(path, tokenizer, revision, dtype, tensor_parallel, data_parallel, batch_size, further)
-            )
+            at_once = (batch_size or VLLM_BATCH) * data_parallel
+            started = VllmOptions(path, tokenizer, revision, dtype, tensor_parallel, data_parallel, batch_size, further)
+            gpus = tensor_parallel * data_parallel
+            engine = spread(partial(VllmBackend, started), where, least=2 * at_once, gpus=gpus)
         else:
             engine = TransformersBackend(TransformersOptions(path, tokenizer, revision, device, dtype, batch_size))
     _run(engine, tasks, out, asked, options, seed, scorer or (), workers, where, against, accept or (), as_json)

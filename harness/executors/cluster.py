@@ -34,6 +34,7 @@ def load_ray() -> Any:
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else a warning on every start without GPUs
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")  # on a busy machine its own 30 s are too few
     try:
         import ray
     except ImportError:

@@ -88,7 +88,7 @@ class RayBackend:
         return {
             "model": self._described["model"],
             "engine": self._described["engine"],
-            "host": {"executor": self._fleet.facts()},
+            "host": {"sampling": self._fleet.facts()},
         }
 
     def close(self) -> None:

@@ -1,7 +1,6 @@
 """A real Ray cluster of two nodes on this machine: two raylets, each with worker processes of its own."""
 
 import json
-import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,8 @@ from typing import Any
 
 import psutil
 import pytest
+
+from harness.executors.cluster import connected, load_ray
 
 STORE_BYTES = 80 << 20  # the least that Ray takes is 75 MiB; two nodes share this machine's memory
 
@@ -28,9 +29,9 @@ class TwoNodes:
         return str(self.cluster.address)
 
     def complete(self) -> None:
-        """Puts a second node in the place of a killed one."""
+        """Puts a second node in the place of a killed one. Its GPUs are numbers to Ray; nobody computes on them."""
         if self.second is None:
-            self.second = self.cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+            self.second = self.cluster.add_node(num_cpus=1, num_gpus=2, object_store_memory=STORE_BYTES)
 
     def kill(self) -> None:
         """SIGKILL for everything on the second node."""
@@ -56,7 +57,7 @@ class TwoNodes:
 
 @pytest.fixture(scope="package")
 def started() -> Iterator[TwoNodes]:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    load_ray()
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(
@@ -65,6 +66,13 @@ def started() -> Iterator[TwoNodes]:
     )
     yield TwoNodes(cluster)
     cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def connection(started: TwoNodes) -> Iterator[None]:
+    """One connection of this process for all tests of a file: each would take seconds."""
+    with connected(started.address):
+        yield
 
 
 @pytest.fixture
@@ -78,7 +86,7 @@ def kill_in_the_middle(two_nodes: TwoNodes) -> Callable[[Any, Path, int], None]:
     """Waits until a command has written so many lines, and kills the second node while both are at work."""
 
     def kill(command: Any, out: Path, lines: int) -> None:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 240
         while not (out.exists() and out.read_bytes().count(b"\n") >= lines):
             assert command.poll() is None, "the command has ended early"
             assert time.monotonic() < until, f"{out} has too few lines"

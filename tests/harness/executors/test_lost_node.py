@@ -14,7 +14,7 @@ from aiohttp import web
 
 from harness.store import read_grades, read_manifest, read_samples
 
-FULL = pytest.mark.slow
+FULL = (pytest.mark.slow, pytest.mark.timeout(1500))  # the size that the project promises; CI runs a smaller one
 MEASURED = ("cpu_s", "wall_s", "memory_mb", "retries")
 
 
@@ -35,21 +35,22 @@ def test_judging_loses_nothing_with_a_node(two_nodes, kill_in_the_middle, jobs, 
     ray = ("--executor", "ray", "--ray-address", two_nodes.address)
     command = start("sandbox", "batch", source, spread, *ray)
     kill_in_the_middle(command, spread, count // 20)
-    assert command.wait(400) == 0, (tmp_path / "process-0.log").read_text()
+    assert command.wait(1200) == 0, (tmp_path / "process-0.log").read_text()
+    print((tmp_path / "process-0.log").read_text())
     assert [result["id"] for result in lines(spread)] == [f"j{number}" for number in range(count)]
     assert without_measures(lines(spread)) == without_measures(lines(local))
     assert all(result["isolation"].startswith("full (") for result in lines(spread))
     assert len(Counter(result["verdict"] for result in lines(spread))) >= 4
 
 
-@pytest.mark.parametrize("count", [2000, pytest.param(20000, marks=[FULL, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("count", [2000, pytest.param(20000, marks=FULL)])
 def test_grading_loses_nothing_with_a_node(two_nodes, kill_in_the_middle, answers, start, ringlite, tmp_path, count):
     source, local, spread = answers(count), tmp_path / "local.jsonl", tmp_path / "ray.jsonl"
     assert ringlite("grade", "answers", source, local).returncode == 0
     ray = ("--executor", "ray", "--ray-address", two_nodes.address)
     command = start("grade", "answers", source, spread, *ray)
     kill_in_the_middle(command, spread, count // 20)
-    assert command.wait(600) == 0, (tmp_path / "process-0.log").read_text()
+    assert command.wait(1200) == 0, (tmp_path / "process-0.log").read_text()
     assert spread.read_bytes() == local.read_bytes()
     assert len(Counter((verdict["correct"], verdict["status"]) for verdict in lines(spread))) == 3
 
@@ -117,7 +118,7 @@ def test_sampling_and_grading_a_run_lose_nothing_with_a_node(
     assert {g.problem_id for g in grades if g.correct and g.scorer == "strict"} == {"sum-3"}
     assert sum(server.asked.values()) < 2 * len(keys)  # what had been delivered was not drawn again
     (session,) = read_manifest(run)["sessions"]
-    assert session["executor"]["name"] == "ray"
+    assert session["sampling"]["name"] == session["grading"]["name"] == "ray"
     assert "a-key" not in (run / "manifest.json").read_text()
     asked = sum(server.asked.values())
     done = ringlite(*ask, "--out", run)

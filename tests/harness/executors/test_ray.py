@@ -58,13 +58,6 @@ class Obedient:
     def close(self) -> None: ...
 
 
-@pytest.fixture(scope="module")
-def connection(started: Any) -> Iterator[None]:
-    """One connection for all tests here: each would take seconds."""
-    with connected(started.address):
-        yield
-
-
 @pytest.fixture
 def executor(two_nodes: Any, connection: None, tmp_path: Path) -> Iterator[Callable[..., RayExecutor[Any, Any]]]:
     import ray
