@@ -16,10 +16,16 @@ from reference_trainer.model.conversion import hub_weights, load_hub_weights, we
 from reference_trainer.model.modeling import BailingMoeForCausalLM, BailingMoeModel
 from reference_trainer.model.parameters import ParameterCount, count_parameters
 
-AutoConfig.register("bailing_moe", BailingMoeConfig, exist_ok=True)
-AutoModel.register(BailingMoeConfig, BailingMoeModel, exist_ok=True)
-AutoModelForCausalLM.register(BailingMoeConfig, BailingMoeForCausalLM, exist_ok=True)
-register_checkpoint_conversion_mapping("bailing_moe", weight_converters(), overwrite=True)
+
+def register() -> None:
+    """Makes ``bailing_moe`` known to transformers; the entry point by which each of vLLM's processes learns of it."""
+    AutoConfig.register("bailing_moe", BailingMoeConfig, exist_ok=True)
+    AutoModel.register(BailingMoeConfig, BailingMoeModel, exist_ok=True)
+    AutoModelForCausalLM.register(BailingMoeConfig, BailingMoeForCausalLM, exist_ok=True)
+    register_checkpoint_conversion_mapping("bailing_moe", weight_converters(), overwrite=True)
+
+
+register()
 
 __all__ = [
     "BailingMoeConfig",
@@ -29,4 +35,5 @@ __all__ = [
     "count_parameters",
     "hub_weights",
     "load_hub_weights",
+    "register",
 ]

@@ -62,7 +62,7 @@ class VllmEngine:
     def _start(self) -> "LLM":
         # Read when the engine is made. In another process neither the weights nor the worker would be within reach.
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-        from vllm import LLM
+        from vllm import LLM, EngineArgs
 
         settings = self._settings
         config = copy.deepcopy(self._config)
@@ -72,7 +72,7 @@ class VllmEngine:
         with tempfile.TemporaryDirectory(prefix="ringlite-vllm-") as folder:
             config.save_pretrained(folder)
             try:
-                return LLM(
+                arguments = EngineArgs(
                     model=folder,
                     load_format="dummy",
                     skip_tokenizer_init=True,
@@ -87,7 +87,9 @@ class VllmEngine:
                     enable_sleep_mode=settings.sleep > 0,
                     enable_return_routed_experts=settings.router_replay,
                     logprobs_mode="processed_logprobs",
+                    disable_log_stats=True,
                 )
+                return LLM.from_engine_args(arguments)
             except (RuntimeError, ValueError, OSError, AssertionError) as error:
                 raise UsageError(
                     f"rollout_engine: vLLM cannot start ({_reason(error)}); its log above says more. Lower "
