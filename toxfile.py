@@ -33,6 +33,8 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
 PYTEST_END = re.compile(r"^(?:=+ )?\d+ (?:passed|failed|error|skipped|deselected).* in [\d.]+s", re.MULTILINE)
 
+_installed: set[Path] = set()
+
 
 class _NamelessInfo(Info):
     @contextmanager
@@ -55,6 +57,12 @@ class SharedRunner(VirtualEnvRunner):
     def cache(self) -> Info:
         """State of the last set-up, without the environment's name."""
         return _NamelessInfo(self.env_dir)
+
+    def _setup_pkg(self) -> None:
+        """Builds and installs our package once a call: it is editable, and the environments of a call share it."""
+        if self.env_dir not in _installed:
+            super()._setup_pkg()
+            _installed.add(self.env_dir)
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,8 @@ def tox_after_run_commands(tox_env: ToxEnv, exit_code: int, outcomes: list[Outco
 @impl
 def tox_env_teardown(tox_env: ToxEnv) -> None:
     """Notes an environment that ran no command."""
-    if isinstance(tox_env, RunToxEnv) and tox_env.conf.name not in _lines:
+    wanted = isinstance(tox_env, RunToxEnv) and not getattr(tox_env.options, "no_test", False)
+    if wanted and tox_env.conf.name not in _lines:
         _note(tox_env, "not run", 0, "its set-up failed or was skipped")
 
 
