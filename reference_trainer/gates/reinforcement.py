@@ -32,7 +32,10 @@ def check_reinforcement(run: StageRun, stage: RLStageConfig, before: str) -> Ite
     tokenizer = load_tokenizer(run)
     yield from check_rl_metrics(run, stage.steps, stage.rl, len(tokenizer))
     evidence = read_evidence(run, stage.steps)
-    yield from check_checkpoint(run, run.folder / "checkpoint", evidence[0].rollouts[0].prompt[None])
+    checkpoint = list(check_checkpoint(run, run.folder / "checkpoint", evidence[0].rollouts[0].prompt[None]))
+    yield from checkpoint
+    if not all(check.ok for check in checkpoint):
+        return  # all that follows would fail with it
     rl = stage.rl.model_copy(update={"seed": run.seed})
     for step in evidence:
         yield check_figures(run, step)

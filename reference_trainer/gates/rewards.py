@@ -72,7 +72,7 @@ Given = tuple[ToyProblem, str, bool, float]
 def _wrong_answers(given: Sequence[Given]) -> list[str]:
     """A paid answer has its digit in a box and Math-Verify's consent; a finished response with that one box is paid."""
     wrong = []
-    with closing(MathGrader("math-verify")) as grader:
+    with closing(MathGrader("math-verify", workers=1)) as grader:
         verdicts = grader.grade_many((text, problem.answer, not finished) for problem, text, finished, _ in given)
         for (problem, text, finished, reward), verdict in zip(given, verdicts, strict=True):
             boxes = [box.strip() for box in _BOX.findall(text)]

@@ -53,14 +53,17 @@ def check_distill(run: StageRun) -> Iterator[Check]:
     else:
         examples = _generated(run, config, tokenizer)
     yield from check_supervised_metrics(run, config, len(tokenizer), steps)
-    for epoch in range(1, config.epochs + 1):
-        yield from check_checkpoint(run, run.folder / f"epoch-{epoch}", torch.tensor([examples[0][0]]))
     yield _loss_fell(run)
     if isinstance(run.recipe.data, ToyData):
         sources = [Source(f"data/{domain}/train", _questions(run, domain)) for domain in DOMAINS]
         sources.append(Source("data/sft", read_column(run.of("data", "sft.jsonl"), "prompt")))
         yield from check_sources(run, sources)
-    yield _objective(run, config, run.folder / f"epoch-{config.epochs}", examples)
+    ids = torch.tensor([list(examples[0][0])])
+    places = [run.folder / f"epoch-{epoch}" for epoch in range(1, config.epochs + 1)]
+    checkpoints = [check for place in places for check in check_checkpoint(run, place, ids)]
+    yield from checkpoints
+    if all(check.ok for check in checkpoints):
+        yield _objective(run, config, places[-1], examples)
 
 
 def check_general(run: StageRun) -> Iterator[Check]:
@@ -79,10 +82,14 @@ def check_general(run: StageRun) -> Iterator[Check]:
         held = list(instructions(_INSTRUCTIONS, "heldout", 0))
         common = {item.question for item in held} & {item.question for item in asked}
         yield Check("heldout.instructions", not common, len(common), "0 held-out instructions that were trained on")
-        yield from _instructions(run, folder, held, tokenizer)
-    yield from check_checkpoint(run, folder, torch.tensor([list(examples[0][0])]))
     yield _loss_fell(run)
-    yield _objective(run, config, folder, examples)
+    checkpoint = list(check_checkpoint(run, folder, torch.tensor([list(examples[0][0])])))
+    yield from checkpoint
+    if all(check.ok for check in checkpoint):
+        yield _objective(run, config, folder, examples)
+        if isinstance(run.recipe.data, ToyData):
+            held = list(instructions(_INSTRUCTIONS, "heldout", 0))
+            yield from _instructions(run, folder, held, tokenizer)
 
 
 def _generated(run: StageRun, config: DistillConfig, tokenizer: Any) -> list[tuple[Any, Any]]:
