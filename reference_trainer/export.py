@@ -1,5 +1,7 @@
 """Checkpoints in hub layout: what ``from_pretrained``, vLLM and ``ringlite score`` read."""
 
+import copy
+import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,9 +14,12 @@ from harness.errors import UsageError
 from reference_trainer.recipe import ModelConfig
 
 WEIGHTS = "model.safetensors"
+SHARD_BYTES = 5 * 10**9  # what the hub recommends, and the most that is in the host's memory at a time
 
 
-def export_checkpoint(weights: Iterable[tuple[str, Tensor]], config: Any, tokenizer: Any, folder: Path) -> None:
+def export_checkpoint(
+    weights: Iterable[tuple[str, Tensor]], config: Any, tokenizer: Any, folder: Path, *, write: bool = True
+) -> None:
     """Writes weights, ``config.json`` and tokenizer; the folder appears whole, and equal weights give equal bytes.
 
     Args:
@@ -22,19 +27,61 @@ def export_checkpoint(weights: Iterable[tuple[str, Tensor]], config: Any, tokeni
         config: The model's configuration.
         tokenizer: Saved beside it.
         folder: Replaced where it exists.
+        write: False on all ranks but the first: they only give their shards of the weights.
     """
-    from safetensors.torch import save_file
-
+    if not write:
+        for _ in weights:
+            pass
+        return
     partial = folder.with_name(f".partial-{folder.name}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights}
-    save_file(tensors, partial / WEIGHTS, metadata={"format": "pt"})
+    config = copy.deepcopy(config)
+    config.dtype = write_weights(weights, partial)
+    config.architectures = config.architectures or [f"{type(config).__name__.removesuffix('Config')}ForCausalLM"]
     config.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     if folder.exists():
         shutil.rmtree(folder)
     partial.rename(folder)
+
+
+def write_weights(weights: Iterable[tuple[str, Tensor]], folder: Path, shard_bytes: int = SHARD_BYTES) -> torch.dtype:
+    """Writes safetensors as they come: one file, or files of at most ``shard_bytes`` with an index.
+
+    Returns:
+        The data type of the last weight.
+    """
+    from safetensors.torch import save_file
+
+    files: list[list[str]] = []
+    held: dict[str, Tensor] = {}
+    size = total = 0
+
+    def put() -> None:
+        save_file(held, folder / f"part-{len(files)}", metadata={"format": "pt"})
+        files.append(list(held))
+        held.clear()
+
+    dtype = torch.float32
+    for name, tensor in weights:
+        if held and size + tensor.nbytes > shard_bytes:
+            put()
+            size = 0
+        held[name] = tensor.detach().to("cpu", copy=True).contiguous()
+        size, total, dtype = size + tensor.nbytes, total + tensor.nbytes, tensor.dtype
+    put()
+    if len(files) == 1:
+        (folder / "part-0").rename(folder / WEIGHTS)
+        return dtype
+    places: dict[str, str] = {}
+    for number, names in enumerate(files):
+        file = f"model-{number + 1:05}-of-{len(files):05}.safetensors"
+        (folder / f"part-{number}").rename(folder / file)
+        places |= dict.fromkeys(names, file)
+    index = {"metadata": {"total_size": total}, "weight_map": places}
+    (folder / f"{WEIGHTS}.index.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+    return dtype
 
 
 def load_checkpoint_model(path: str | Path, settings: ModelConfig) -> Any:

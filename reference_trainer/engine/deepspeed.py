@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from reference_trainer.checkpoint import generator_states, restore_generators
 from reference_trainer.config import ObjectiveConfig, OptimizerConfig
-from reference_trainer.engine.batch import MicroBatch
+from reference_trainer.engine.batch import MicroBatch, UpdateBatch
 from reference_trainer.engine.deepspeed_ranks import Ranks
 from reference_trainer.engine.deepspeed_state import ShardedState, gathered, refuse_other_weights, set_weight, shape_of
 from reference_trainer.engine.optimizer import parameter_groups
@@ -48,6 +48,7 @@ class DeepSpeedEngine(UpdateEngine):
         self._config = deepspeed_config(engine, settings)
         self._dtype = torch.bfloat16 if engine.dtype == "bfloat16" else torch.float32
         self._sharded_weights = engine.zero_stage == 3
+        self._one_forward = False
         half = engine.dtype == "bfloat16"
         self._adam = self._optimizer(parameter_groups(self.scorer.model, settings, half=half), settings)
         # DeepSpeed puts flat shards into the groups of its optimiser; this one keeps the model's own parameters.
@@ -77,11 +78,26 @@ class DeepSpeedEngine(UpdateEngine):
                 key: value for key, value in config["zero_optimization"].items() if key != "offload_optimizer"
             }
         if self._sharded_weights:
-            # A rank fetches these whole: whether an expert of theirs gets a token differs from rank to rank.
-            kinds = {type(module) for module in scorer.modules() if _has_expert_list(module)}
-            if kinds:
-                deepspeed.utils.set_z3_leaf_modules(scorer, list(kinds))
+            self._same_modules_on_all_ranks(scorer)
         return deepspeed.initialize(model=scorer, optimizer=adam, config=config)[0]
+
+    def _same_modules_on_all_ranks(self, scorer: Scorer) -> None:
+        """Hides from ZeRO 3 which experts get a token: ranks that fetch other modules than their peers wait forever."""
+        for module in scorer.modules():
+            if _stacks_experts(module):  # its own tensors are always whole, but it may call its activation an expert
+                for name, child in list(module.named_children()):
+                    if not any(True for _ in child.parameters()):
+                        del module._modules[name]
+                        module.__dict__[name] = child
+        listing = {type(module) for module in scorer.modules() if _lists_experts(module)}
+        if listing:
+            self.ranks.deepspeed.utils.set_z3_leaf_modules(scorer, list(listing))
+            self._one_forward = True
+
+    def _passes(self, batch: UpdateBatch) -> list[list[MicroBatch]]:
+        passes = super()._passes(batch)
+        # A leaf module of ZeRO 3 hands its gradients on after the first of several forwards.
+        return [[block] for blocks in passes for block in blocks] if self._one_forward else passes
 
     def _place_reference(self) -> Any:
         if self.reference is None:
@@ -167,8 +183,13 @@ class DeepSpeedEngine(UpdateEngine):
             restore_generators(generators[self.rank])
 
 
-def _has_expert_list(module: nn.Module) -> bool:
-    """Whether this block holds one module an expert (3-D expert tensors are whole by themselves)."""
+def _stacks_experts(module: nn.Module) -> bool:
+    """Whether this module holds the experts of a layer as 3-D tensors."""
+    return any(parameter.ndim == 3 for parameter in module.parameters(recurse=False))
+
+
+def _lists_experts(module: nn.Module) -> bool:
+    """Whether this module holds the experts of a layer as a list of modules."""
     return any(isinstance(child, nn.ModuleList) and "expert" in name for name, child in module.named_children())
 
 
