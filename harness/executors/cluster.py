@@ -34,7 +34,6 @@ def load_ray() -> Any:
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else a warning on every start without GPUs
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")  # on a busy machine its own 30 s are too few
     try:
         import ray
     except ImportError:
@@ -59,17 +58,13 @@ def connected(address: str, cpus: int | None = None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
-        if address == "local":
-            cpus = cpus or len(os.sched_getaffinity(0))
-            own = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-            ray.init(address="local", **own, **quiet)
-        else:
-            _knock(address if address != "auto" else os.environ.get("RAY_ADDRESS", ""))
-            ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        _connect(ray, address, cpus)
+    except Exception as error:  # noqa: BLE001 - a Ray that does not start in time raises the bare class
+        ray.shutdown()
         reason = " ".join(str(error).split()).rstrip(".")
+        if address == "local":
+            raise UsageError(f"Ray cannot be started on this machine ({reason})") from None
         raise UsageError(
             f"no Ray cluster at --ray-address {address} ({reason}); start one with `ray start --head`, name another, "
             "or take --ray-address local"
@@ -78,6 +73,17 @@ def connected(address: str, cpus: int | None = None) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _connect(ray: Any, address: str, cpus: int | None) -> None:
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address == "local":
+        cpus = cpus or len(os.sched_getaffinity(0))
+        own = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+        ray.init(address="local", **own, **quiet)
+    else:
+        _knock(address if address != "auto" else os.environ.get("RAY_ADDRESS", ""))
+        ray.init(address=address, **quiet)
 
 
 def _knock(address: str) -> None:

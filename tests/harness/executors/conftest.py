@@ -44,9 +44,18 @@ class TwoNodes:
         self.second = None
 
     def at_work(self) -> list[bool]:
-        """Whether a worker of ours has processes of its own (graders, containers), for the head and the second node."""
-        nodes = [self.cluster.head_node, self.second]
-        return [any(host.children() for host in self._hosts(node)) for node in nodes]
+        """Whether a worker of ours has processes of its own (graders, containers), node by node, the head first."""
+        return [any(host.children() for host in self._hosts(node)) for node in self._nodes()]
+
+    def wait_until_idle(self) -> None:
+        """Waits until no worker of ours is left on any node."""
+        until = time.monotonic() + 120
+        while any(self._hosts(node) for node in self._nodes()):
+            assert time.monotonic() < until, "a worker has outlived its command"
+            time.sleep(0.1)
+
+    def _nodes(self) -> list[Any]:
+        return [self.cluster.head_node] + [self.second] * (self.second is not None)
 
     def _raylet(self, node: Any) -> psutil.Process:
         return psutil.Process(node.all_processes["raylet"][0].process.pid)
@@ -60,10 +69,16 @@ def started() -> Iterator[TwoNodes]:
     load_ray()
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(
-        initialize_head=True,
-        head_node_args={"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False},
-    )
+    head = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False}
+    for attempt in range(3):
+        cluster = Cluster()
+        try:
+            cluster.add_node(**head)
+            break
+        except Exception:  # a machine so busy that a node needs more than Ray's 30 s to start
+            cluster.shutdown()
+            if attempt == 2:
+                raise
     yield TwoNodes(cluster)
     cluster.shutdown()
 

@@ -41,6 +41,7 @@ def test_judging_loses_nothing_with_a_node(two_nodes, kill_in_the_middle, jobs, 
     assert without_measures(lines(spread)) == without_measures(lines(local))
     assert all(result["isolation"].startswith("full (") for result in lines(spread))
     assert len(Counter(result["verdict"] for result in lines(spread))) >= 4
+    two_nodes.wait_until_idle()
 
 
 @pytest.mark.parametrize("count", [2000, pytest.param(20000, marks=FULL)])
@@ -133,6 +134,7 @@ def test_a_batch_whose_driver_is_killed_goes_on_locally(two_nodes, jobs, start, 
         assert command.poll() is None
     command.send_signal(signal.SIGKILL)
     command.wait()
+    two_nodes.wait_until_idle()
     assert 20 <= out.read_bytes().count(b"\n") < 400
     assert ringlite("sandbox", "batch", source, out).returncode == 0
     assert [result["id"] for result in lines(out)] == [f"j{number}" for number in range(400)]
