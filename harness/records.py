@@ -9,6 +9,7 @@ import json
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from harness import json_text
 from harness.types import SCHEMA_VERSION, Grade, Sample
 
 R = TypeVar("R", Sample, Grade)
@@ -23,15 +24,16 @@ def encode(record: Sample | Grade) -> bytes:
     row: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
     row.update((name, getattr(record, name)) for name in _NAMES[kind])
     # NaN and lone surrogates inside the mapping stay ASCII escapes of the inner JSON text.
-    row[_MAPPING[kind]] = json.dumps(row[_MAPPING[kind]], default=str)
+    mapping = row[_MAPPING[kind]]
+    row[_MAPPING[kind]] = json.dumps(mapping, default=str) if mapping else "{}"
     row["exact"] = ""
     try:
-        return _line(row)
+        return json_text.line(row)
     except UnicodeEncodeError:
         broken = {name: text for name, text in row.items() if isinstance(text, str) and not _is_unicode(text)}
         row["exact"] = json.dumps(broken)
         row.update((name, _replace(text)) for name, text in broken.items())
-        return _line(row)
+        return json_text.line(row)
 
 
 def decode(kind: type[R], line: bytes) -> R:
@@ -41,7 +43,9 @@ def decode(kind: type[R], line: bytes) -> R:
         ValueError: The line is not such a record; the message says what is wrong with it.
     """
     try:
-        row = json.loads(line)
+        row = json_text.loads(line)
+        if isinstance(row, dict) and float in map(type, row.values()):  # a seed beyond 64 bits
+            row = json.loads(line)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(row, dict):
@@ -59,10 +63,6 @@ def decode(kind: type[R], line: bytes) -> R:
     mapping = _MAPPING[kind]
     row[mapping] = json.loads(row[mapping])
     return kind(**{name: row[name] for name in names})
-
-
-def _line(row: dict[str, Any]) -> bytes:
-    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
 
 
 def _is_unicode(text: str) -> bool:

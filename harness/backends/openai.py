@@ -19,7 +19,7 @@ from typing import Any
 
 import aiohttp
 
-from harness.backends.openai_wire import BadReply, Wire, error_message, normalise_base_url
+from harness.backends.openai_wire import BadReply, Wire, error_message, needs_environment, normalise_base_url
 from harness.errors import UsageError
 from harness.types import Request, Sample, SamplingParams
 
@@ -157,7 +157,8 @@ class _Run:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
             timeout=aiohttp.ClientTimeout(total=self.options.timeout_s, connect=30),
             headers=_headers(self.options.key_variable),
-            trust_env=True,
+            # aiohttp would look for a proxy and a password again at every request, each in a thread.
+            trust_env=needs_environment(self.url),
         )
         self.running = self.options.concurrency
         self.workers = [asyncio.create_task(self._work()) for _ in range(self.running)]

@@ -1,11 +1,15 @@
 """The OpenAI wire format: address, request body, and what a reply says; no network here."""
 
 import json
+import os
 import urllib.parse
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+from harness import json_text
 from harness.errors import UsageError
 from harness.types import Request, Sample, SamplingParams
 
@@ -46,6 +50,13 @@ def normalise_base_url(text: str) -> str:
     for endpoint in _ENDPOINTS:
         path = path.removesuffix(endpoint).rstrip("/")
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc, path or "/v1", "", ""))
+
+
+def needs_environment(url: str) -> bool:
+    """Whether the environment has a proxy for an address, or the user a netrc file that may hold its password."""
+    parts = urllib.parse.urlsplit(url)
+    proxied = parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.hostname or "")
+    return proxied or Path(os.environ.get("NETRC") or "~/.netrc").expanduser().exists()
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,7 @@ class Wire:
             BadReply: It is not a completion.
         """
         try:
-            content = json.loads(reply)
+            content = json_text.loads(reply)
             choice = content["choices"][0]
             text = _text(choice)
             usage = content.get("usage") or {}

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,7 +127,7 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path):
         list(read_samples(tmp_path))
     with pytest.raises(UsageError, match="line 2"):
         RunStore(tmp_path)
-    path.write_bytes(lines[0].replace(b'"schema_version": 1', b'"schema_version": 9'))
+    path.write_text(json.dumps({**json.loads(lines[0]), "schema_version": 9}) + "\n")
     with pytest.raises(UsageError, match="schema_version is 9"):
         list(read_samples(tmp_path))
 
@@ -259,3 +260,11 @@ def test_a_full_disk_is_told_and_leaves_whole_records(tmp_path):
     stored = [s.index for s in read_samples(tmp_path)]
     assert stored == [int(line) for line in writer.stdout.splitlines()]
     assert (tmp_path / "samples.jsonl").read_bytes().endswith(b"\n")
+
+
+@pytest.mark.parametrize("seed", [2**63, 2**64, -(2**63) - 1, 10**30])
+def test_a_seed_beyond_64_bits_stays_exact(tmp_path, seed):
+    kept = replace(sample(0), seed=seed)
+    with fresh(tmp_path) as store:
+        store.add_sample(kept)
+    assert list(read_samples(tmp_path)) == [kept]
