@@ -111,7 +111,7 @@ def _scored(stage: StageFiles) -> str:
             points(value(score, "se")),
             number(value(score, "problems")),
             number(value(score, "samples")),
-            share(value(score, "truncated") / (value(score, "samples") or math.nan)),
+            share(value(score, "truncated")),
             number(value(score, "mean_tokens")),
         )
         for domain, score in scores(stage).items()

@@ -202,6 +202,8 @@ def test_gates_and_their_scores(copy, visit: Open) -> None:
     assert "✓ green" in opened.page.inner_text("#stage-distill .gate")
     gate = opened.page.locator("#stage-c3po-math .gate")
     assert "2 checks, 1 failed; scores: the baseline of 3 May." in gate.inner_text()
+    held_out = [row.locator("td").all_inner_texts() for row in gate.locator("> .scroll tbody tr").all()]
+    assert held_out[1] == ["math", "96.50\n94.50 to 98.50", "1.00", "200", "400", "5.0 %", "18"]
     first = gate.locator(".checks tbody tr").first  # the failed one, shown without a click
     assert first.is_visible()
     assert first.locator("td").all_inner_texts() == ["✗ failed budget\nlook at Eq. 3", "61", "at most 60"]
