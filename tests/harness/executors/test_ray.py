@@ -1,22 +1,28 @@
 """The executor itself on the two nodes: bounds, lost workers, refusals, and the errors that a user can meet."""
 
+import json
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.card import load_card
 from harness.errors import UsageError
 from harness.executors.cluster import connected
 from harness.executors.executor import Choice, WorkLost
 from harness.executors.judging import RaySandbox
 from harness.executors.ray import ATTEMPTS, RayExecutor
+from harness.problems import load_problems
+from harness.store import read_grades, read_manifest
+from harness.types import Sample
 from sandbox import Sandbox
 from sandbox.errors import InvalidJob, IsolationUnavailable
 from sandbox.job import Job, Options
@@ -181,6 +187,30 @@ def test_any_text_survives_and_the_level_comes_from_the_node(two_nodes, connecti
         there = spread.execute(job)
     assert (there.id, there.verdict, there.stdout, there.message) == (here.id, here.verdict, here.stdout, here.message)
     assert there.isolation == here.isolation
+
+
+def test_programs_of_a_benchmark_are_judged_on_the_nodes_with_the_verdicts_of_this_machine(
+    two_nodes, ringlite, tmp_path
+):
+    stored = tmp_path / "stored.jsonl"
+    with stored.open("w") as lines:
+        for problem in load_problems(load_card("humaneval"), None)[:6]:
+            right = f"```python\n{problem.gold['prompt']}{problem.gold['canonical_solution']}\n```"
+            for index, text in enumerate((right, "```python\nraise SystemExit(3)\n```", "I do not know.")):
+                sample = Sample("stored", "humaneval", problem.id, index, None, text, "stop")
+                lines.write(json.dumps({"schema_version": 1, **asdict(sample)}) + "\n")
+    ask = ("score", "--replay", stored, "--benchmarks", "humaneval", "--limit", 6, "-n", 3, "--out")
+    assert ringlite(*ask, tmp_path / "local").returncode == 0
+    done = ringlite(*ask, tmp_path / "ray", "--executor", "ray", "--ray-address", two_nodes.address)
+    assert done.returncode == 0, done.stderr
+
+    def verdicts(run: Path) -> list[Any]:
+        return sorted((g.problem_id, g.index, g.scorer, g.correct, g.status, g.extracted) for g in read_grades(run))
+
+    assert verdicts(tmp_path / "ray") == verdicts(tmp_path / "local")
+    assert sum(correct for _, _, _, correct, _, _ in verdicts(tmp_path / "ray")) == 6
+    (session,) = read_manifest(tmp_path / "ray")["sessions"]
+    assert all(node["isolation"].startswith("full (") for node in session["grading"]["nodes"])
 
 
 def test_an_unknown_level_is_refused_by_every_node(two_nodes, connection):
