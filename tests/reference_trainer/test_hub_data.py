@@ -14,6 +14,7 @@ from reference_trainer.hub_data import INSTRUCTION, hub_demonstrations, hub_prom
 from reference_trainer.recipe import HubData
 from reference_trainer.tasks import Attempt, Verifier
 from reference_trainer.tasks.tokenizer import toy_tokenizer
+from tests.reference_trainer.hub_server import serve
 
 CODE_ROW = {"dataset": "made_up", "difficulty": "2", "code_language": "python", "groundtruth_language": "python"}
 ADD = {
@@ -206,16 +207,40 @@ def test_a_tokenizer_without_a_template_is_refused(tmp_path):
         hub_prompts(data(write(tmp_path / "math.jsonl", [SUM])), tokenizer)
 
 
-def test_without_the_hub_the_way_out_is_named():
-    program = (
-        "from reference_trainer.hub_rows import hub_tables\n"
-        "from harness.errors import UsageError\n"
-        "try:\n    hub_tables('inclusionAI/Ring-lite-rl-data')\n"
-        "except UsageError as error:\n    print(error)\n"
-    )
-    offline = {**os.environ, "HF_HUB_OFFLINE": "1"}
+def in_a_process(program: str, **environment: str) -> str:
+    """What a program prints whose hub client starts with this environment: it is read once, at import."""
     done = subprocess.run(
-        [sys.executable, "-c", program], env=offline, capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", program], env={**os.environ, **environment}, capture_output=True, text=True, timeout=240
     )
-    assert "no local file or folder, and the hub does not give it" in done.stdout
-    assert "name its folder in the recipe" in done.stdout
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+PROGRAM = """
+from harness.errors import UsageError
+from reference_trainer.hub_rows import hub_tables
+for name in ("owner/problems", "owner/others"):
+    try:
+        for table in hub_tables(name):
+            print(table.name, table.stem, [sorted(row) for row in table])
+    except UsageError as error:
+        print(error)
+"""
+
+
+def test_a_name_of_the_hub_is_read_through_its_client(tmp_path):
+    rows = {"code.jsonl": [ADD, DOUBLE], "math.jsonl": [SUM]}
+    files = {name: "".join(json.dumps(row) + "\n" for row in content).encode() for name, content in rows.items()}
+    with serve("owner/problems", files | {"README.md": b"# A data set\n"}) as address:
+        output = in_a_process(PROGRAM, HF_ENDPOINT=address, HF_HOME=str(tmp_path), HF_HUB_OFFLINE="0")
+    code, math, missing = output.splitlines()
+    assert code == f"owner/problems, code.jsonl code {[sorted(ADD), sorted(DOUBLE)]}"
+    assert math == f"owner/problems, math.jsonl math {[sorted(SUM)]}"
+    assert "the data set owner/others is no local file or folder, and the hub does not give it" in missing
+    assert "RepositoryNotFoundError" in missing
+
+
+def test_without_the_hub_the_way_out_is_named():
+    output = in_a_process(PROGRAM, HF_HUB_OFFLINE="1")
+    assert "the data set owner/problems is no local file or folder, and the hub does not give it" in output
+    assert "name its folder in the recipe" in output
