@@ -16,29 +16,24 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 # What vLLM imports before any of the classes that are used here, beside what our own extras bring.
-LIBRARIES = [
-    "msgspec==0.22.0",
-    "cbor2==6.3.0",
-    "pyzmq==27.3.0",
-    "openai-harmony==0.0.8",
-    "pybase64==1.5.1",
-    "uvloop==0.23.0",
-]
+TYPED = ["msgspec==0.22.0"]  # vLLM's SamplingParams is one of its structures
+LIBRARIES = ["cbor2==6.3.0", "pyzmq==27.3.0", "openai-harmony==0.0.8", "pybase64==1.5.1", "uvloop==0.23.0"]
 ENGINE, OUTPUTS, WEIGHTS = (f"reference_trainer/rollout/vllm_{name}.py" for name in ("engine", "outputs", "weights"))
 BACKEND, SAMPLES = "harness/backends/vllm.py", "harness/backends/vllm_samples.py"
 TESTS = ["tests/harness/test_vllm.py", "tests/reference_trainer/rollout/test_vllm_engine.py"]
-# One mistake of each kind that a new version of vLLM could make of our code: module, what stands there, what is wrong.
+# One mistake of each kind that a new version of vLLM could make of our code: module, what stands there, what is put in
+# its place, and the name that mypy has to complain of.
 MISTAKES = [
-    (ENGINE, "sleep(level=", "sleep(depth="),
-    (ENGINE, "enable_sleep_mode=", "sleep_mode="),
-    (ENGINE, "llm_engine.engine_core.shutdown()", "llm_engine.core.shutdown()"),
-    (OUTPUTS, "output.finish_reason", "output.reason"),
-    (OUTPUTS, "flat_logprobs=True", "logprobs_flat=True"),
-    (WEIGHTS, "worker.reload_weights(", "worker.renew_weights("),
-    (BACKEND, "tensor_parallel_size=", "tensor_parallel="),
-    (BACKEND, "_engine.model_config.max_model_len", "_engine.model_config.max_length"),
-    (SAMPLES, "top_k=params.top_k", "topk=params.top_k"),
-    (SAMPLES, "output.stop_reason", "output.stopped_by"),
+    (ENGINE, "sleep(level=", "sleep(depth=", "depth"),
+    (ENGINE, "enable_sleep_mode=", "sleep_mode=", "sleep_mode"),
+    (ENGINE, "llm_engine.engine_core.shutdown()", "llm_engine.core.shutdown()", "core"),
+    (OUTPUTS, "output.finish_reason", "output.reason", "reason"),
+    (OUTPUTS, "flat_logprobs=True", "logprobs_flat=True", "logprobs_flat"),
+    (WEIGHTS, "worker.reload_weights(", "worker.renew_weights(", "renew_weights"),
+    (BACKEND, "tensor_parallel_size=", "tensor_parallel=", "tensor_parallel"),
+    (BACKEND, "_engine.model_config.max_model_len", "_engine.model_config.max_length", "max_length"),
+    (SAMPLES, "top_k=params.top_k", "topk=params.top_k", "topk"),
+    (SAMPLES, "output.stop_reason", "output.stopped_by", "stopped_by"),
 ]
 
 
@@ -85,31 +80,29 @@ def check(version: str, paths: list[Path]) -> None:
     """Raises SystemExit where our modules do not fit this version, or mypy would not see it."""
     if found := mypy(paths, {}):
         sys.exit(f"our modules do not fit vLLM {version}:\n{found}")
-    contents = {module: (ROOT / module).read_text() for module, _, _ in MISTAKES}
-    for module, right, wrong in MISTAKES:
+    contents = {module: (ROOT / module).read_text() for module, *_ in MISTAKES}
+    for module, right, wrong, _ in MISTAKES:
         if right not in contents[module]:
             sys.exit(f"{module} does not hold {right!r} any more: name another mistake in {__file__}")
         contents[module] = contents[module].replace(right, wrong, 1)
     found = mypy(paths, contents)
-    for module, _, wrong in MISTAKES:
-        name = wrong.split("=")[0].rstrip("(").split("(")[-1].removesuffix("()").split(".")
-        if not any(
-            line.startswith(module) and any(f'"{part}"' in line for part in name) for line in found.splitlines()
-        ):
+    for module, _, wrong, name in MISTAKES:
+        if not any(line.startswith(module) and f'"{name}"' in line for line in found.splitlines()):
             sys.exit(f"mypy does not see the mistake {wrong!r} in {module} under vLLM {version}; it said:\n{found}")
 
 
 def main(folder: Path, versions: list[str]) -> None:
     """Fetches and checks every version."""
     folder.mkdir(parents=True, exist_ok=True)
-    libraries = folder / "libraries"
-    if not libraries.exists():
-        pip("install", "--no-deps", "--target", str(libraries), *LIBRARIES)
+    typed, libraries = folder / "typed", folder / "libraries"
+    for place, names in ((typed, TYPED), (libraries, LIBRARIES)):
+        if not place.exists():
+            pip("install", "--no-deps", "--target", str(place), *names)
     for version in versions:
-        paths = [unpack(version, folder), libraries]
+        paths = [unpack(version, folder), typed]
         check(version, paths)
         print(f"vLLM {version}: types fit, and {len(MISTAKES)} mistakes are seen", flush=True)
-        python_path = os.pathsep.join([*map(str, paths), os.environ.get("PYTHONPATH", "")])
+        python_path = os.pathsep.join([*map(str, paths), str(libraries), os.environ.get("PYTHONPATH", "")])
         tests = [sys.executable, "-m", "pytest", "-q", "-m", "not gpu", *TESTS]
         if subprocess.run(tests, cwd=ROOT, env={**os.environ, "PYTHONPATH": python_path}).returncode:
             sys.exit(f"the tests fail with vLLM {version}")

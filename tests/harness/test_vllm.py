@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -163,12 +164,31 @@ def test_real_engine_arguments():
 
 
 @pytest.fixture(scope="module")
-def backend(tiny_model: Path):
+def model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with heads as wide as vLLM's kernels want them."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    folder = tmp_path_factory.mktemp("wide") / "model"
+    shutil.copytree(tiny_model, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    config = AutoConfig.from_pretrained(tiny_model)
+    config.update({"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32})
+    torch.manual_seed(0)
+    made = AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        made.lm_head.weight.mul_(8)  # so that the most likely token does not hang on rounding
+    made.save_pretrained(folder)
+    shutil.copy(tiny_model / "generation_config.json", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def backend(model: Path):
     device = need_engine()
     if device == "cpu":
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
     further = {"enforce_eager": True, "gpu_memory_utilization": 0.3, "max_model_len": 128}
-    made = VllmBackend(VllmOptions(str(tiny_model), dtype="float32", batch_size=4, engine_args=further))
+    made = VllmBackend(VllmOptions(str(model), dtype="float32", batch_size=4, engine_args=further))
     yield made
     made.close()
 
@@ -177,11 +197,11 @@ PROMPTS = ["What is 2 + 2?", "Hi", "Tell me of a very long way from here to ther
 
 
 @pytest.mark.gpu
-def test_greedy_samples_are_those_of_the_transformers_backend(backend, tiny_model):
+def test_greedy_samples_are_those_of_the_transformers_backend(backend, model):
     from harness.backends.transformers import TransformersBackend, TransformersOptions
 
     asked = [request(prompt, style=style) for prompt in PROMPTS for style in ("chat", "completion")]
-    other = TransformersBackend(TransformersOptions(str(tiny_model), device="cpu", dtype="float32", batch_size=8))
+    other = TransformersBackend(TransformersOptions(str(model), device="cpu", dtype="float32", batch_size=8))
 
     def key(sample):
         return sample.problem_id, sample.prompt_tokens
