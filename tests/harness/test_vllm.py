@@ -175,8 +175,6 @@ def model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config.update({"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32})
     torch.manual_seed(0)
     made = AutoModelForCausalLM.from_config(config)
-    with torch.no_grad():
-        made.lm_head.weight.mul_(8)  # so that the most likely token does not hang on rounding
     made.save_pretrained(folder)
     shutil.copy(tiny_model / "generation_config.json", folder)
     return folder
@@ -197,14 +195,15 @@ PROMPTS = ["What is 2 + 2?", "Hi", "Tell me of a very long way from here to ther
 
 
 @pytest.mark.gpu
-def test_greedy_samples_are_those_of_the_transformers_backend(backend, model):
+@pytest.mark.parametrize("style", ["chat", "completion"])
+def test_greedy_samples_are_those_of_the_transformers_backend(backend, model, style):
     from harness.backends.transformers import TransformersBackend, TransformersOptions
 
-    asked = [request(prompt, style=style) for prompt in PROMPTS for style in ("chat", "completion")]
-    other = TransformersBackend(TransformersOptions(str(model), device="cpu", dtype="float32", batch_size=8))
+    asked = [request(prompt, style=style) for prompt in PROMPTS]
+    other = TransformersBackend(TransformersOptions(str(model), device="cpu", dtype="float32", batch_size=4))
 
     def key(sample):
-        return sample.problem_id, sample.prompt_tokens
+        return sample.problem_id
 
     found = sorted(backend.generate("b", asked, GREEDY), key=key)
     assert found == sorted(other.generate("b", asked, GREEDY), key=key)
