@@ -3,9 +3,6 @@
 from reference_trainer.claims.lab import Arm, Lab
 from reference_trainer.select import Candidate, choose
 
-STEPS, LONG = 40, 80
-"""Iterations of one stage of the toy, and of two."""
-
 
 def candidates(lab: Lab, seed: int) -> list[Candidate]:
     """The epochs of a seed's distillation; the pass rate is that of mathematics, which stage 1 trains."""
@@ -17,31 +14,31 @@ def chosen_epoch(lab: Lab, seed: int) -> int:
     return choose(candidates(lab, seed), lab.recipe.select).epoch
 
 
-def from_epoch(epoch: int) -> Arm:
+def from_epoch(lab: Lab, epoch: int) -> Arm:
     """Stage 1 from an epoch of the distillation."""
-    return Arm(f"arm-math-from-{epoch}", epoch, ("math",), STEPS)
+    return Arm(f"arm-math-from-{epoch}", epoch, ("math",), lab.steps)
 
 
-def long_arm(loss: str, epoch: int) -> Arm:
+def long_arm(lab: Lab, loss: str, epoch: int) -> Arm:
     """Twice as many iterations on mathematics under an objective."""
-    return Arm(f"arm-{loss}-long", epoch, ("math",), LONG, loss)
+    return Arm(f"arm-{loss}-long", epoch, ("math",), 2 * lab.steps, loss)
 
 
-def code_alone(epoch: int) -> Arm:
+def code_alone(lab: Lab, epoch: int) -> Arm:
     """Code alone, as many iterations as stage 1."""
-    return Arm("arm-code", epoch, ("code",), STEPS)
+    return Arm("arm-code", epoch, ("code",), lab.steps)
 
 
-def mixed(epoch: int) -> Arm:
+def mixed(lab: Lab, epoch: int) -> Arm:
     """All three domains at once, as many iterations as both stages."""
-    return Arm("arm-mixed", epoch, ("math", "code", "science"), LONG)
+    return Arm("arm-mixed", epoch, ("math", "code", "science"), 2 * lab.steps)
 
 
-def math_and_code(epoch: int) -> Arm:
+def math_and_code(lab: Lab, epoch: int) -> Arm:
     """Mathematics and code at once, as many iterations as each has alone together."""
-    return Arm("arm-math-code", epoch, ("math", "code"), LONG)
+    return Arm("arm-math-code", epoch, ("math", "code"), 2 * lab.steps)
 
 
-def second_stage(epoch: int) -> Arm:
+def second_stage(lab: Lab, epoch: int) -> Arm:
     """Code and science after mathematics."""
-    return Arm("arm-second-stage", from_epoch(epoch), ("code", "science"), STEPS)
+    return Arm("arm-second-stage", from_epoch(lab, epoch), ("code", "science"), lab.steps)

@@ -20,7 +20,7 @@ def run(lab: Lab, seeds: Sequence[int]) -> Outcome:
     for number, seed in enumerate(seeds):
         ratios, scores = [], []
         for candidate in candidates(lab, seed):
-            trained = lab.trained(seed, from_epoch(candidate.epoch))
+            trained = lab.trained(seed, from_epoch(lab, candidate.epoch))
             tokens = sum(row["tokens_trained"] for row in trained.metrics)
             ratios.append(tokens / lab.sft_tokens(seed, candidate.epoch))
             scores.append(100 * trained.accuracy["math"])

@@ -16,7 +16,7 @@ def run(lab: Lab, seeds: Sequence[int]) -> Outcome:
     epochs = list(range(1, lab.recipe.distill.epochs + 1))
     entropies = {seed: [c.entropy for c in candidates(lab, seed)] for seed in seeds}
     rewards = {
-        epoch: [[row["reward"] for row in lab.trained(seed, from_epoch(epoch)).metrics] for seed in seeds]
+        epoch: [[row["reward"] for row in lab.trained(seed, from_epoch(lab, epoch)).metrics] for seed in seeds]
         for epoch in epochs
     }
     collapses = {epoch: [collapse(line) for line in lines] for epoch, lines in rewards.items()}

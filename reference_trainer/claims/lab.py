@@ -75,6 +75,11 @@ class Lab:
     folder: Path
     show: Callable[[str], None] = field(default=lambda text: None)
 
+    @property
+    def steps(self) -> int:
+        """Iterations of one stage."""
+        return self.recipe.c3po_math.steps
+
     def candidates(self, seed: int) -> list[dict[str, Any]]:
         """Every epoch of the seed's distillation: entropy, pass rates, response length; in order."""
         self._distil(seed)

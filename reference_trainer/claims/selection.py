@@ -18,7 +18,7 @@ def run(lab: Lab, seeds: Sequence[int]) -> Outcome:
     numbers, gains, inside_gains, lines = {}, [], [], []
     for number, seed in enumerate(seeds):
         found = candidates(lab, seed)
-        final = {c.epoch: 100 * lab.trained(seed, from_epoch(c.epoch)).accuracy["math"] for c in found}
+        final = {c.epoch: 100 * lab.trained(seed, from_epoch(lab, c.epoch)).accuracy["math"] for c in found}
         by_band = choose(found, band).epoch
         by_rate = max(found, key=lambda c: (c.pass_rate, -c.epoch)).epoch
         gains.append(final[by_band] - final[by_rate])

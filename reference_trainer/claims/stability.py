@@ -17,7 +17,7 @@ _WARM_UP = 5  # the first steps differ in what AdamW has seen, under both
 def run(lab: Lab, seeds: Sequence[int]) -> Outcome:
     """See ``CLAIM``."""
     runs: dict[str, list[Trained]] = {
-        loss: [lab.trained(seed, long_arm(loss, chosen_epoch(lab, seed))) for seed in seeds]
+        loss: [lab.trained(seed, long_arm(lab, loss, chosen_epoch(lab, seed))) for seed in seeds]
         for loss in ("c3po", "grpo")
     }
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PAD, END, UNKNOWN, USER, ASSISTANT = "<pad>", "<end>", "<unk>", "<user>", "<assistant>"
 CHARACTERS = string.digits + string.ascii_lowercase + "+-*/=%()[]{}<>:;,.?!_'\"\\` \n"
-WORDS = ("\\boxed{", "```", "def", "return")
+WORDS = ("\\boxed{", "\n```\ndef f(x):return (", ")%10\n```", "```", "def", "return")
 """Format that would otherwise cost a character-level model many tokens; they decode to themselves."""
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
