@@ -3,7 +3,7 @@
 One dispatching thread owns the fleet and the queue. It forms chunks of the waiting items (the fewer wait, the smaller),
 gives every worker a few of them, and hands their results to the futures. Items of a worker that is lost go back to the
 front of the queue; a late result of such a worker is not waited for any more, so an item has one result. An item that
-has lost its worker twice travels alone, and after a few times it gets an error.
+has lost its worker twice gets one to itself, and if that goes on it gets an error.
 """
 
 import math
@@ -35,6 +35,8 @@ CHUNK_BYTES = 8 << 20
 ATTEMPTS = 5
 """Workers that one item may lose."""
 
+SUSPECT_AFTER = 2
+
 LOOK_INTERVAL_S = 2.0
 
 
@@ -44,6 +46,11 @@ class _Ticket:
     weight: int
     future: "Future[Any]" = field(default_factory=Future)
     losses: int = 0
+
+    @property
+    def suspect(self) -> bool:
+        """Whether it may be what kills workers."""
+        return self.losses >= SUSPECT_AFTER
 
 
 class RayExecutor(Generic[Item, Out]):
@@ -181,27 +188,29 @@ class RayExecutor(Generic[Item, Out]):
         places = max(1, CHUNKS * len(ready))
         while ready and self._queue:
             worker = min(ready, key=lambda worker: worker.chunks)
-            if worker.chunks >= CHUNKS:
+            # A suspect gets a worker of its own: whose fault a death is shows only there.
+            taken = CHUNKS if self._queue[0].suspect else 1
+            if worker.chunks + taken > CHUNKS:
                 return
             chunk = self._next_chunk(places)
-            worker.chunks += 1
+            worker.chunks += taken
             reference = worker.actor.run.remote([ticket.item for ticket in chunk])
-            self._when(reference, partial(self._done, worker, chunk))
+            self._when(reference, partial(self._done, worker, chunk, taken))
 
     def _next_chunk(self, places: int) -> list[_Ticket]:
         with self._changed:
             size = min(CHUNK_ITEMS, math.ceil(len(self._queue) / places))
             chunk = [self._queue.popleft()]
             weight = chunk[0].weight
-            while len(chunk) < size and chunk[0].losses < 2 and self._queue[0].losses < 2:
+            while len(chunk) < size and not chunk[0].suspect and not self._queue[0].suspect:
                 weight += self._queue[0].weight
                 if weight > CHUNK_BYTES:
                     break
                 chunk.append(self._queue.popleft())
         return chunk
 
-    def _done(self, worker: Worker, chunk: list[_Ticket], future: "Future[Any]") -> None:
-        worker.chunks -= 1
+    def _done(self, worker: Worker, chunk: list[_Ticket], taken: int, future: "Future[Any]") -> None:
+        worker.chunks -= taken
         try:
             outcomes = future.result()
         except self._ray.exceptions.RayTaskError as error:
