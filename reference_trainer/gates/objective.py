@@ -132,7 +132,8 @@ class ObjectiveChecks:
             metrics, found = self.probe.ask(batch, objective, drawn["micro_batch_tokens"])
             terms = self._plain(batch, objective)
             loss = terms.total(objective)
-            value = abs(float(metrics["loss"]) - float(loss)) / max(1.0, abs(float(loss)))
+            expected = float(loss.detach())
+            value = abs(float(metrics["loss"]) - expected) / max(1.0, abs(expected))
             return max(_apart(found, gradient(loss, self.model)), value)
 
         return holds(

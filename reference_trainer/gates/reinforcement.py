@@ -87,12 +87,13 @@ def _check_first_step(run: StageRun, rl: RLConfig, evidence: Evidence, start: An
     if len(batches) > 1 or not exact or batches[0].routed_experts is not None or not batches[0].tokens:
         return
     terms, loss, norm = _again(batches[0], rl, start, run)
+    balance, z = float(terms.balance.detach()), float(terms.z.detach())
     expected = {
-        "policy_loss": (float(terms.policy), 2e-5),
+        "policy_loss": (float(terms.policy.detach()), 2e-5),
         "entropy": (terms.mean_entropy, 2e-3),
         "kl": (terms.kl, 1e-5) if rl.objective.kl_coefficient else (None, 0.0),
-        "balance_loss": (float(terms.balance), 2e-3 * max(1.0, float(terms.balance))),
-        "z_loss": (float(terms.z), 2e-3 * max(1.0, float(terms.z))),
+        "balance_loss": (balance, 2e-3 * max(1.0, balance)),
+        "z_loss": (z, 2e-3 * max(1.0, z)),
         "loss": (loss, 2e-5 * max(1.0, abs(loss))),
         "gradient_norm": (norm, 1e-2 * norm + 1e-6),
     }

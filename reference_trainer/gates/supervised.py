@@ -140,7 +140,7 @@ def _objective(run: StageRun, config: SFTConfig, checkpoint: Path, examples: Seq
         expected = gradient(loss, model)
         apart = float((found - expected).norm() / (expected.norm() + 1e-12))
         entropy = abs(float(metrics["entropy"]) - terms.mean_entropy)
-        return max(apart, entropy, abs(float(metrics["loss"]) - float(loss)) / max(1.0, float(loss)))
+        return max(apart, entropy, abs(float(metrics["loss"]) - float(loss.detach())) / max(1.0, float(loss.detach())))
 
     return holds(
         "objective.sft",
