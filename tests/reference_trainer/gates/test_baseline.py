@@ -14,8 +14,8 @@ from reference_trainer.gates import STAGE_GATES
 from reference_trainer.gates.baseline import baseline_path, read_baseline, record_baseline
 from reference_trainer.gates.record import RECORD, read_record
 from reference_trainer.gates.regression import check_bounds, drop
-from reference_trainer.tasks.problems import TOYS
 from reference_trainer.tasks.files import read_problems
+from reference_trainer.tasks.problems import TOYS
 
 STAGES = list(STAGE_GATES)
 
