@@ -5,6 +5,7 @@ follow each other, so that all but the first find their prompt in the prefix cac
 """
 
 import asyncio
+import gc
 import importlib.util
 import itertools
 import os
@@ -178,6 +179,8 @@ class VllmBackend:
         self._engine.shutdown()
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
+        del self._engine  # its destructor must not be left to the end of the interpreter
+        gc.collect()
 
 
 class _Run:
