@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from harness.store_lock import FolderLock
 from reference_trainer.recipe import Recipe
 from reference_trainer.stages import STAGES, Stage, StageRun, is_done, run_stage, stage_key, stages_of
 from reference_trainer.stages.stage import StepProgress
+from reference_trainer.team import Team, launched_team
 
 RECIPE = "recipe.yaml"
 
@@ -47,6 +49,7 @@ class Pipeline:
     def __init__(self, recipe: Recipe, folder: Path, gates: dict[str, Gate], show: Show):
         self.recipe, self.folder, self.gates, self.show = recipe, folder, gates, show
         self.stages = stages_of(recipe)
+        self.team = Team()
 
     def run(self, until: str | None = None, only: str | None = None) -> None:
         """Runs all stages, those up to ``until``, or ``only`` one; a stage that is up to date is not run again.
@@ -57,14 +60,21 @@ class Pipeline:
         """
         chosen = self._chosen(until, only)
         torch.set_num_threads(self.recipe.threads)
+        self.team = launched_team(self.recipe.engine)
+        if self.team.rank > 0:
+            self._work(chosen)
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(self.folder)
         try:
             self._write_recipe()
-            for stage in chosen:
-                self._run_one(stage)
+            self._work(chosen)
         finally:
             lock.release()
+
+    def _work(self, stages: list[Stage]) -> None:
+        for stage in stages:
+            self._run_one(stage)
 
     def up_to_date(self, stage: Stage) -> bool:
         """Whether the stage is finished with the inputs and settings that there are now."""
@@ -81,17 +91,21 @@ class Pipeline:
 
     def context(self, stage: Stage, progress: StepProgress | None = None) -> StageRun:
         """The stage's place in this run."""
-        return StageRun(stage.name, self.recipe, self.folder, progress or (lambda done, total, note="": None))
+        told = progress or (lambda done, total, note="": None)
+        return StageRun(stage.name, self.recipe, self.folder, told, self.team)
 
     def _run_one(self, stage: Stage) -> None:
-        if self.up_to_date(stage):
+        if self.team.first(lambda: self.up_to_date(stage)):
             self.show.skipped(stage.name)
         else:
             with self.show.stage(stage.name) as progress:
                 run_stage(stage, self.context(stage, progress), self.needs(stage))
         gate = self.gates.get(stage.name)
         if gate is not None:
-            gate(self.context(stage))
+            self.team.first(partial(self._judge, gate, stage))
+
+    def _judge(self, gate: Gate, stage: Stage) -> None:
+        gate(self.context(stage))
 
     def _chosen(self, until: str | None, only: str | None) -> list[Stage]:
         names = [stage.name for stage in self.stages]

@@ -13,6 +13,7 @@ from reference_trainer.pipeline import Pipeline, Show
 from reference_trainer.recipe import Recipe
 from reference_trainer.report import write_report
 from reference_trainer.stages.stage import StepProgress
+from reference_trainer.team import launched_rank
 
 
 def train(
@@ -33,7 +34,8 @@ def train(
         UsageError: Settings, stage or folder cannot be.
         CheckFailed: A gate is red.
     """
-    console = Console(stderr=True)
+    first = launched_rank() == 0
+    console = Console(stderr=True, quiet=not first)
     place = folder or Path("runs") / f"{recipe.name}-seed-{recipe.seed}"
     if plan:
         from reference_trainer.plan import print_plan
@@ -45,7 +47,7 @@ def train(
     try:
         pipeline.run(until=until, only=stage)
     finally:
-        if place.is_dir():
+        if first and place.is_dir():
             console.print(f"training report: {write_report(place)}")
     return place
 

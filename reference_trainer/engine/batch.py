@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from harness.errors import UsageError
+
+_OPTIONAL = ("sampling_logprobs", "old_logprobs", "reference_logprobs", "routed_experts")
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,21 @@ class UpdateBatch:
     def share(self, rank: int, ranks: int) -> "UpdateBatch":
         """Every ``ranks``-th sequence from ``rank`` on; divisor and counts stay those of the whole update."""
         return self.take(list(range(rank, len(self), ranks)))
+
+    @staticmethod
+    def joined(shares: "Sequence[UpdateBatch]") -> "UpdateBatch":
+        """The batch whose ``share`` of every rank these are, in the order of the ranks."""
+
+        numbers = [n for rank in range(len(shares)) for n in range(rank, sum(map(len, shares)), len(shares))]
+        columns: dict[str, Any] = {
+            name: [row for share in shares for row in getattr(share, name)]
+            for name in ("prompts", "responses", *_OPTIONAL)
+            if getattr(shares[0], name) is not None
+        }
+        for name in ("lengths", "advantages"):
+            columns[name] = torch.cat([getattr(share, name) for share in shares])
+        whole = replace(shares[0], **columns)
+        return whole.take(sorted(range(len(numbers)), key=numbers.__getitem__))
 
     def take(self, index: Sequence[int]) -> "UpdateBatch":
         """The sequences with these numbers, in this order."""

@@ -285,7 +285,7 @@ class UpdateEngine(ABC):
             if micro.sampling_logprobs is None:
                 raise UsageError("importance_sampling 'truncated' needs log-probabilities from the sampling engine")
             importance = truncated_importance(old, micro.sampling_logprobs, self.objective.importance_cap)
-        reference = micro.reference_logprobs if micro.counts else old
+        reference = micro.reference_logprobs if micro.counts or not self.objective.kl_coefficient else old
         return PolicyTokens(
             scores.logprobs, old, micro.advantages, micro.selected & micro.counts, reference, importance
         )

@@ -18,17 +18,18 @@ STAGES: tuple[Stage, ...] = (
         ("math", "code", "science", "tokenizer", "sft.jsonl", "toy_math.jsonl", "toy_code.jsonl", "toy_science.jsonl"),
         data,
     ),
-    Stage("base", lambda r: r.base, ("data",), ("epoch-*", _METRICS), base),
-    Stage("distill", lambda r: r.distill, ("data", "base"), ("epoch-*", _METRICS), distill),
+    Stage("base", lambda r: r.base, ("data",), ("epoch-*", _METRICS), base, trains=True),
+    Stage("distill", lambda r: r.distill, ("data", "base"), ("epoch-*", _METRICS), distill, trains=True),
     Stage("select", lambda r: r.select, ("data", "distill"), ("checkpoint", "selection.json"), select),
     Stage("curate", lambda r: r.curate, ("data", "select"), ("curated.jsonl", "report.json"), curate),
-    Stage("c3po-math", lambda r: r.c3po_math, ("data", "select", "curate"), _RL_OUTPUTS, c3po_math),
+    Stage("c3po-math", lambda r: r.c3po_math, ("data", "select", "curate"), _RL_OUTPUTS, c3po_math, trains=True),
     Stage(
         "grpo-math",
         lambda r: r.c3po_math if r.comparison else None,
         ("data", "select", "curate"),
         _RL_OUTPUTS,
         grpo_math,
+        trains=True,
     ),
     Stage(
         "c3po-code-science",
@@ -36,6 +37,7 @@ STAGES: tuple[Stage, ...] = (
         ("data", "select", "curate", "c3po-math"),
         _RL_OUTPUTS,
         c3po_code_science,
+        trains=True,
     ),
     Stage(
         "general",
@@ -43,6 +45,7 @@ STAGES: tuple[Stage, ...] = (
         ("data", "curate", "c3po-code-science"),
         ("epoch-*", "reasoning.pt", _METRICS),
         general,
+        trains=True,
     ),
 )
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from reference_trainer.engine import UpdateBatch
 from reference_trainer.engine.settings import make_engine
 from reference_trainer.export import export_checkpoint, load_checkpoint_model
 from reference_trainer.loop import run as run_loop
@@ -65,10 +66,14 @@ def reinforce(run: StageRun, config: RLStageConfig, start: Path | str, seed: int
         def after_step(metrics: dict[str, Any]) -> None:
             run.progress(trainer.steps, config.steps, f"reward {metrics['reward']:.3f}")
             if trainer.steps in (1, config.steps) and trainer.last is not None:
-                save_evidence(run.folder / EVIDENCE / f"step-{trainer.steps:06d}.pt", trainer.last)
+                batches = [UpdateBatch.joined(engine.gather(batch)) for batch in trainer.last.batches]
+                if engine.rank == 0:
+                    path = run.folder / EVIDENCE / f"step-{trainer.steps:06d}.pt"
+                    save_evidence(path, replace(trainer.last, batches=batches))
 
         run_loop(trainer, config.steps, run.folder, checkpoint_every=config.checkpoint_every, after_step=after_step)
-        export_checkpoint(engine.weights(), model.config, tokenizer, run.folder / CHECKPOINT)
+        target, write = run.folder / CHECKPOINT, engine.rank == 0
+        export_checkpoint(engine.weights(), model.config, tokenizer, target, write=write)
 
 
 @contextmanager

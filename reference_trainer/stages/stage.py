@@ -4,7 +4,8 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from harness.errors import CheckFailed, UsageError
 from harness.store import write_json
 from reference_trainer.checkpoint import environment
 from reference_trainer.recipe import Recipe
+from reference_trainer.team import Team
 
 SCHEMA_VERSION = 1
 MANIFEST, STARTED = "manifest.json", "started.json"
@@ -34,12 +36,14 @@ class StageRun:
         recipe: Of the run.
         run: Folder of the run; every stage has a folder of its name in it.
         progress: Told after every step.
+        team: The processes of the run.
     """
 
     name: str
     recipe: Recipe
     run: Path
     progress: StepProgress
+    team: Team = field(default_factory=Team)
 
     @property
     def folder(self) -> Path:
@@ -66,6 +70,7 @@ class Stage:
         needs: Stages that it reads, where the recipe has them.
         outputs: Files and folders that it leaves, as glob patterns; anything else in its folder is scratch or a log.
         work: Does it; picks up where a killed call of the same settings and inputs ended.
+        trains: Whether all processes of the run work on it; the others wait for rank 0.
     """
 
     name: str
@@ -73,6 +78,7 @@ class Stage:
     needs: tuple[str, ...]
     outputs: tuple[str, ...]
     work: Callable[[StageRun], None]
+    trains: bool = False
 
 
 def derived_seed(seed: int, name: str) -> int:
@@ -82,7 +88,7 @@ def derived_seed(seed: int, name: str) -> int:
 
 
 def run_stage(stage: Stage, context: StageRun, needs: Iterable[str]) -> bool:
-    """Brings a stage up to date.
+    """Brings a stage up to date; all processes of the run call this.
 
     Args:
         stage: Which.
@@ -95,6 +101,19 @@ def run_stage(stage: Stage, context: StageRun, needs: Iterable[str]) -> bool:
     Raises:
         UsageError: A stage that this one reads has not been run.
     """
+    needed, team = list(needs), context.team
+    if not team.first(partial(_begin, stage, context, needed)):
+        return False
+    if stage.trains:
+        stage.work(context)
+    else:
+        team.first(partial(stage.work, context))
+    team.first(partial(_finish, stage, context, needed))
+    return True
+
+
+def _begin(stage: Stage, context: StageRun, needs: list[str]) -> bool:
+    """Makes the stage's folder ready; whether anything has to be done."""
     key = stage_key(stage, context, needs)
     if is_done(context.folder, key):
         return False
@@ -102,16 +121,18 @@ def run_stage(stage: Stage, context: StageRun, needs: Iterable[str]) -> bool:
         shutil.rmtree(context.folder)  # of other settings or inputs: nothing in it can be used
     context.folder.mkdir(parents=True, exist_ok=True)
     write_json(context.folder / STARTED, key)
-    stage.work(context)
+    return True
+
+
+def _finish(stage: Stage, context: StageRun, needs: list[str]) -> None:
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "stage": stage.name,
-        **key,
+        **stage_key(stage, context, needs),
         "outputs": file_digests(context.folder, stage.outputs),
         "environment": environment(),
     }
     write_json(context.folder / MANIFEST, manifest)
-    return True
 
 
 def stage_key(stage: Stage, context: StageRun, needs: Iterable[str]) -> dict[str, Any]:

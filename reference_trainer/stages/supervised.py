@@ -23,7 +23,8 @@ def train_supervised(run: StageRun, model: Any, tokenizer: Any, examples: Sequen
     def after_step(metrics: dict[str, Any]) -> None:
         run.progress(trainer.steps, trainer.total_steps, f"loss {metrics['loss']:.3f}")
         if (epoch := trainer.epoch_ending_here()) is not None:
-            export_checkpoint(engine.weights(), model.config, tokenizer, run.folder / f"epoch-{epoch}")
+            target, write = run.folder / f"epoch-{epoch}", engine.rank == 0
+            export_checkpoint(engine.weights(), model.config, tokenizer, target, write=write)
 
     run_loop(
         trainer,

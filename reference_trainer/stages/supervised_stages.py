@@ -1,6 +1,8 @@
 """The three supervised stages: base pre-training, distillation, general fine-tuning."""
 
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -72,24 +74,29 @@ def general(run: StageRun) -> None:
 def _own_responses(run: StageRun, model: Any, tokenizer: Any, config: GeneralConfig, wanted: int) -> list[Example]:
     """``wanted`` accepted responses (rejection sampling); drawn once, then read from ``reasoning.pt``."""
     stored = run.folder / "reasoning.pt"
-    if not stored.exists():
-        prompts = load_prompts(run, tokenizer)
-        Random(run.seed).shuffle(prompts)
-        prompts = prompts[: -(-wanted * 2 // config.samples)]  # at least every other response should be right
-        drawn = sample(run, model, tokenizer, prompts, config.samples, config.max_new_tokens)
-        with Verifier() as verifier:
-            measured = verify(*drawn, tokenizer, verifier)
-        kept = [
-            (rollout.prompt.tolist(), rollout.response.tolist())
-            for rollout, reward in zip(measured.rollouts, measured.rewards, strict=True)
-            if reward == 1 and rollout.finished
-        ][:wanted]
-        if wanted and not kept:
-            raise CheckFailed(f"stage {run.name}: the verifier accepts none of the model's own responses")
-        partial = stored.with_suffix(".partial")
-        torch.save(kept, partial)
-        partial.replace(stored)
+    run.team.first(partial(_draw_own, run, model, tokenizer, config, wanted, stored))
     return [Example(tuple(prompt), tuple(response)) for prompt, response in torch.load(stored, weights_only=True)]
+
+
+def _draw_own(run: StageRun, model: Any, tokenizer: Any, config: GeneralConfig, wanted: int, stored: Path) -> None:
+    if stored.exists():
+        return
+    prompts = load_prompts(run, tokenizer)
+    Random(run.seed).shuffle(prompts)
+    prompts = prompts[: -(-wanted * 2 // config.samples)]  # at least every other response should be right
+    drawn = sample(run, model, tokenizer, prompts, config.samples, config.max_new_tokens)
+    with Verifier() as verifier:
+        measured = verify(*drawn, tokenizer, verifier)
+    kept = [
+        (rollout.prompt.tolist(), rollout.response.tolist())
+        for rollout, reward in zip(measured.rollouts, measured.rewards, strict=True)
+        if reward == 1 and rollout.finished
+    ][:wanted]
+    if wanted and not kept:
+        raise CheckFailed(f"stage {run.name}: the verifier accepts none of the model's own responses")
+    partial = stored.with_suffix(".partial")
+    torch.save(kept, partial)
+    partial.replace(stored)
 
 
 def _general_examples(run: StageRun, tokenizer: Any) -> list[Example]:
