@@ -28,7 +28,16 @@ _MOST_WORK = 1e11  # weights x tokens of a step that are worked out again in flo
 
 
 def check_reinforcement(run: StageRun, stage: RLStageConfig, before: str) -> Iterator[Check]:
-    """All checks of a stage that started from the checkpoint of stage ``before``."""
+    """All checks of a stage that started from the checkpoint of stage ``before``; the dearest, of its rewards, last."""
+    red = False
+    for check in _check_training(run, stage, before):
+        red = red or not check.ok
+        yield check
+    if isinstance(run.recipe.data, ToyData) and not red:
+        yield from check_rewards(run, read_evidence(run, stage.steps), load_tokenizer(run))
+
+
+def _check_training(run: StageRun, stage: RLStageConfig, before: str) -> Iterator[Check]:
     tokenizer = load_tokenizer(run)
     yield from check_rl_metrics(run, stage.steps, stage.rl, len(tokenizer))
     evidence = read_evidence(run, stage.steps)
@@ -43,7 +52,6 @@ def check_reinforcement(run: StageRun, stage: RLStageConfig, before: str) -> Ite
             yield from check_batches(step, rl)
     if isinstance(run.recipe.data, ToyData):
         yield from _check_prompts(run, stage, evidence, tokenizer)
-        yield from check_rewards(run, evidence, tokenizer)
     start = load_checkpoint_model(checkpoint_to_start_from(run, before), run.recipe.model).double()
     if _work(start, evidence[0]) <= _MOST_WORK:
         yield from _check_first_step(run, rl, evidence[0], start)
