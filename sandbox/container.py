@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.errors import IsolationUnavailable
+from sandbox.jail import report as reports
 from sandbox.job import Limits
 from sandbox.languages import Image
 from sandbox.languages.python import interpreter
@@ -113,7 +114,7 @@ class Container:
             self.keeper = subprocess.Popen(
                 [interpreter(), "-s", "-S", "-P", "-B", str(_KEEPER), str(theirs.fileno()), str(driver)],
                 pass_fds=(theirs.fileno(), driver),
-                env={"PYTHONHASHSEED": "0", "LANG": "C.UTF-8", **_loader_path()},
+                env={"PYTHONHASHSEED": "0", "LANG": "C.UTF-8", "LD_BIND_NOW": "1", **_loader_path()},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._complaints,
@@ -182,9 +183,11 @@ class Container:
             self.healthy = False
             raise ContainerLost(f"a worker is gone: {error}") from error
 
-    def has_report(self) -> bool:
-        """Whether the job has ended and its report waits to be read."""
-        return bool(select.select([self.control], [], [], 0)[0])
+    def has_report(self, within: float = 0.0) -> bool:
+        """Whether the job has ended, or ends within these seconds, and its report waits to be read."""
+        poll = select.poll()
+        poll.register(self.control, select.POLLIN)
+        return bool(poll.poll(within * 1000))
 
     def wait(self) -> Report:
         """Waits for the end of the job.
@@ -192,18 +195,15 @@ class Container:
         Raises:
             ContainerLost: The worker died or is stuck.
         """
-        answer = self._receive()
-        self.healthy = self.healthy and bool(answer["healthy"])
-        return Report(answer["over"], answer["status"], answer["cpu"], answer["wall"], answer["peak"])
+        return self._receive()
 
     def mark(self) -> Report:
         """Ends a case within a running job: the figures of the case, and fresh meters and limits for the next."""
         self._send(_MARK)
         answer = self._receive()
-        if "over" in answer:
-            self.healthy = self.healthy and bool(answer["healthy"])
-            raise JobEnded(Report(answer["over"], answer["status"], answer["cpu"], answer["wall"], answer["peak"]))
-        return Report("", None, answer["cpu"], answer["wall"], answer["peak"])
+        if answer.over != "mark":
+            raise JobEnded(answer)
+        return Report("", None, answer.cpu, answer.wall, answer.peak)
 
     def stop(self) -> Report:
         """Ends the job, if it has not ended by itself."""
@@ -217,7 +217,7 @@ class Container:
             self.healthy = False
             raise ContainerLost(f"a worker is gone: {error}") from error
 
-    def _receive(self) -> dict[str, Any]:
+    def _receive(self) -> Report:
         poll = select.poll()
         poll.register(self.control, select.POLLIN)
         answer = b""
@@ -227,11 +227,15 @@ class Container:
         if not answer:
             self.healthy = False
             raise ContainerLost("a worker died or does not answer")
-        report: dict[str, Any] = json.loads(answer)
-        if report.get("error") or report.get("trouble"):
+        try:
+            over, status, cpu, wall, peak, healthy, trouble = reports.unpack(answer)
+        except ValueError:  # the keeper's last words
+            healthy, trouble = False, answer.decode("utf-8", "replace")
+        self.healthy = self.healthy and healthy
+        if trouble:
             self.healthy = False
-            raise ContainerLost(f"a worker failed: {report.get('error') or report['trouble']}")
-        return report
+            raise ContainerLost(f"a worker failed: {trouble}")
+        return Report(over, status, cpu, wall, peak)
 
     def close(self) -> None:
         """Ends the worker and everything in it, and waits until it is gone."""

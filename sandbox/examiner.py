@@ -5,11 +5,13 @@ too.
 """
 
 import contextlib
+import json
 import marshal
 import select
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.container import Container, ContainerLost, Job, JobEnded, Report
@@ -24,6 +26,18 @@ _TICK = 0.5
 _PATIENCE = 20
 """Ticks that tests get to notice that the candidate is gone."""
 _RECYCLE_AFTER = 2000
+_PACKET = 1 << 17
+_UNBOUNDED_KB = 1 << 20  # what is printed is cut by the examiner, job by job
+
+
+@dataclass(frozen=True)
+class Examined:
+    """``report``: the tests' outcomes. ``stdout``, ``stderr``: the first bytes, and how many more there were."""
+
+    seen: Report
+    report: dict[str, Any] = field(default_factory=dict)
+    stdout: tuple[bytes, int] = (b"", 0)
+    stderr: tuple[bytes, int] = (b"", 0)
 
 
 class Examiner:
@@ -31,7 +45,9 @@ class Examiner:
 
     def __init__(self, pool: Pool, image: Image, limits: Limits) -> None:
         self.jobs = 0
-        bounds = limits.model_copy(update={"time_s": _FOREVER, "wall_s": _FOREVER, "memory_mb": MEMORY_MB})
+        bounds = limits.model_copy(
+            update={"time_s": _FOREVER, "wall_s": _FOREVER, "memory_mb": MEMORY_MB, "output_kb": _UNBOUNDED_KB}
+        )
         self._container = Container(image, limits.file_kb, pool.confinement)
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -43,8 +59,8 @@ class Examiner:
             raise
         self._channel = ours
 
-    def run(self, header: dict[str, Any], fds: list[int], candidate: Container, limits: Limits) -> Report:
-        """Runs tests; ``fds``: the candidate's socket, standard output and error, the report.
+    def run(self, header: dict[str, Any], fds: list[int], candidate: Container, limits: Limits) -> Examined:
+        """Runs tests; ``fds``: the candidate's socket, and the file of its answers to calls that it makes ahead.
 
         Raises:
             ContainerLost: The examiner is gone; nobody is to blame.
@@ -61,25 +77,35 @@ class Examiner:
         while True:
             events = dict(poll.poll(_TICK * 1000))
             if self._channel.fileno() in events:
-                answer = self._channel.recv(64)
-                if answer:
-                    return Report("", 0, float(answer), 0.0, 0)
+                text = self._answer()
+                if text:
+                    report, seconds, *printed = json.loads(text)
+                    return Examined(Report("", 0, seconds, 0.0, 0), report, *map(_printed, printed))
             if events:
-                return self._ended(self._container.wait(), limits)
+                return self._ended(self._container.wait())
             try:
                 cpu += self._container.mark().cpu
             except JobEnded as end:
-                return self._ended(end.report, limits)
+                return self._ended(end.report)
             alone += candidate.has_report()
             if cpu > limits.time_s or alone > _PATIENCE:
                 self.close()
-                return Report("cpu" if cpu > limits.time_s else "", None, cpu, 0.0, 0)
+                return Examined(Report("cpu" if cpu > limits.time_s else "", None, cpu, 0.0, 0))
 
-    def _ended(self, report: Report, limits: Limits) -> Report:
+    def _answer(self) -> bytes:
+        """The answer to a request; empty: the examiner is gone."""
+        packet = self._channel.recv(_PACKET)
+        parts = [packet[1:]]
+        while packet[:1] == b"+":
+            packet = self._channel.recv(_PACKET)
+            parts.append(packet[1:])
+        return b"".join(parts) if packet else b""
+
+    def _ended(self, report: Report) -> Examined:
         self.close()
         if report.over != "memory":
             raise ContainerLost("the examiner ended")
-        return report
+        return Examined(report)
 
     @property
     def keeper(self) -> int:
@@ -95,6 +121,13 @@ class Examiner:
         """Ends it."""
         self._channel.close()
         self._container.close()
+
+
+def _printed(told: list[Any] | None) -> tuple[bytes, int]:
+    if told is None:
+        return b"", 0
+    shown = str(told[0]).encode("latin-1")
+    return shown, int(told[1]) - len(shown)
 
 
 class Examiners:

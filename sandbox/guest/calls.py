@@ -25,13 +25,14 @@ def main(header: dict[str, Any], channel: int) -> int:
     os.write(channel, LOADED)
     while request := os.read(channel, 12):
         case = int.from_bytes(request[:4], "big")
-        answer = _answer(header, module.__dict__, header["cases"][case])
+        text = answer(header, module.__dict__, header["cases"][case])
         _flush()
-        _send(channel, request[4:], answer.encode("ascii"))
+        _send(channel, request[4:], text.encode("ascii"))
     return 0
 
 
-def _answer(header: dict[str, Any], names: dict[str, Any], case: bytes) -> str:
+def answer(header: dict[str, Any], names: dict[str, Any], case: bytes) -> str:
+    """Calls the entry point; its result or exception as text."""
     args, kwargs = wire.decode(case)
     try:
         function = _find(header["entry_point"], names)

@@ -7,25 +7,24 @@ import sys
 import types
 from typing import Any
 
-from sandbox.guest import program, rpc, wire
+from sandbox.guest import ahead, program, rpc, wire
 
 _CALLABLES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
 
 def main(header: dict[str, Any], channel: int) -> int:
-    """Loads the module and serves the tests until they hang up."""
-    program.prepare(header)
-    path = f"/box/{header['module'].replace('.', '/')}.py"
-    module = program.fresh_module(header["module"], path)
-    code = program.compile_source(header["source"], path)
-    if code is None:
-        return program.SYNTAX_EXIT
-    failed = program.run_code(code, module)
-    if failed is not None:
-        return program.finish(failed)
-    server = _Server(module, header["entry_point"])
+    """Loads the module and serves the tests until they hang up.
+
+    The descriptor after the channel takes the answers to calls that are made ahead.
+    """
+    server = load(header)
+    if isinstance(server, int):
+        return server
     peer = rpc.Peer(channel, server.serve, server)
     server.peer = peer
+    peer.on_call = server.call
+    if header["ahead"] is not None and ahead.answer(server, peer, header["ahead"], channel + 1):
+        return program.finish(0)
     original = builtins.input
 
     def ask_tests(prompt: object = "") -> str:
@@ -39,10 +38,24 @@ def main(header: dict[str, Any], channel: int) -> int:
     return program.finish(0)
 
 
+def load(header: dict[str, Any]) -> "Server | int":
+    """The loaded module's server; the exit code, if it did not come to its end."""
+    program.prepare(header)
+    path = f"/box/{header['module'].replace('.', '/')}.py"
+    module = program.fresh_module(header["module"], path)
+    code = program.compile_source(header["source"], path)
+    if code is None:
+        return program.SYNTAX_EXIT
+    failed = program.run_code(code, module)
+    if failed is not None:
+        return program.finish(failed)
+    return Server(module, header["entry_point"])
+
+
 class _Callback:
     """Stands for an object of the tests; it can do what the tests let it."""
 
-    def __init__(self, server: "_Server", number: int) -> None:
+    def __init__(self, server: "Server", number: int) -> None:
         object.__setattr__(self, "_server", server)
         object.__setattr__(self, "_number", number)
 
@@ -69,23 +82,42 @@ for _name in rpc.SPECIAL:
 _Callback.__hash__ = object.__hash__  # type: ignore[method-assign]  # defining __eq__ removed it
 
 
-class _Server(rpc.Hooks):
+class Server(rpc.Hooks):
     """Carries out requests, and keeps the objects that the tests hold references to."""
 
     def __init__(self, module: types.ModuleType, entry_point: str | None) -> None:
         self.peer: Any = None
         self._paper: Any = _PAPER
-        self._module = module
-        entry = module.__dict__.get(entry_point or "", _no_entry_point)
-        self._objects: list[Any] = [module, entry]  # 0 and 1: the tests know these without asking
-        self._numbers = {id(module): 0, id(entry): 1}
+        self.names = module.__dict__
+        self.entry = module.__dict__.get(entry_point or "", _no_entry_point)
+        self._objects: list[Any] = [module, self.entry]  # 0 and 1: the tests know these without asking
+        self._numbers = {id(module): 0, id(self.entry): 1}
+
+    @property
+    def count(self) -> int:
+        """How many objects the tests could refer to."""
+        return len(self._objects)
 
     def serve(self, operation: str, arguments: list[Any]) -> Any:
         """One request of the tests."""
         return getattr(self, f"_do_{operation}")(*arguments)
 
+    def call(self, number: int, args: list[Any]) -> str:
+        """One call with scalars as arguments; the text of its answer."""
+        try:
+            value, printed = self.captured(self._objects[number], args, {})
+            text = None if printed else wire.encode_scalars(rpc.VALUE, value)
+            return text or wire.encode([rpc.ANSWER, [value, printed, None, None]], self.pack)
+        except rpc.Gone:
+            raise
+        except BaseException as error:
+            text = self.printed()
+            if text:
+                self.peer.request("print", text)
+            return wire.encode([rpc.RAISED, self.describe(error)], self.pack)
+
     def _do_names(self) -> list[str]:
-        return [name for name in vars(self._module) if not name.startswith("__")]
+        return [name for name in self.names if not name.startswith("__")]
 
     def _do_get(self, owner: Any, name: str) -> Any:
         return getattr(owner, name)
@@ -135,14 +167,24 @@ class _Server(rpc.Hooks):
             value = action()
         except BaseException:
             sys.stdout = outside
-            text = self._printed()
+            text = self.printed()
             if text:
                 self.peer.request("print", text)
             raise
         sys.stdout = outside
-        return [value, self._printed()]
+        return [value, self.printed()]
 
-    def _printed(self) -> str:
+    def captured(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> tuple[Any, str]:
+        """The value of a call, and what it printed; after an exception ``printed`` still has that."""
+        outside, sys.stdout = sys.stdout, self._paper
+        try:
+            value = function(*args, **kwargs)
+        finally:
+            sys.stdout = outside
+        return value, self.printed()
+
+    def printed(self) -> str:
+        """What has been printed since the last time."""
         if self._paper.closed:
             self._paper = _paper()
         self._paper.flush()

@@ -17,6 +17,9 @@ from sandbox.guest import wire
 _MAX_FRAME = 256 << 20
 _BUILTIN_EXCEPTIONS: dict[str, type[BaseException]] = {}
 MUTABLE = (list, dict, set, bytearray)
+REQUEST, ANSWER, RAISED, ASIDE, CALL, VALUE = range(6)
+"""Kinds of messages. ASIDE: the candidate made calls ahead as far as can be; see ``ahead``. ``[CALL, number, *args]``:
+a call with scalars, as most are, in few steps; ``[VALUE, x]`` answers one that gave a scalar and printed nothing."""
 
 
 class Gone(BaseException):
@@ -30,37 +33,56 @@ class Peer:
     """One end. ``serve`` handles the other side's requests; ``hooks`` pack and build references."""
 
     def __init__(self, fd: int, serve: Callable[[str, list[Any]], Any], hooks: "Hooks") -> None:
-        self._fd = fd
+        self.fd = fd
         _READER.hook = hooks.build
         self._serve = serve
         self._rest = b""
         self.text = b""  # of the message that was read last
+        self.on_aside: Callable[[Any], None] | None = None
+        self.on_call: Callable[[int, list[Any]], str] | None = None
         self.hooks = hooks
 
     def request(self, operation: str, *arguments: Any) -> Any:
         """Asks the other side; raises what it raises."""
-        self._send(wire.encode([0, operation, list(arguments)], self.hooks.pack))
+        self.send(wire.encode([0, operation, list(arguments)], self.hooks.pack))
         return self._until_answer()
+
+    def ask(self, text: str) -> Any:
+        """Sends the text of a message and waits for the value."""
+        self.send(text)
+        return self._until_answer()
+
+    def send_aside(self, last: bool) -> None:
+        """Calls have been made ahead; ``last``: the answer of the last one follows."""
+        self.send(f"[{ASIDE},{int(last)}]")
 
     def _until_answer(self) -> Any:
         while True:
-            kind, *rest = self._receive()
-            if kind == 0:
-                self._handle(rest[0], rest[1])
-            elif kind == 1:
-                return rest[0]
-            elif kind == 2:
-                raise self.hooks.exception(rest[0])
+            message = self.receive()
+            kind = message[0]
+            if kind == ANSWER:
+                return message[1]
+            if kind == VALUE:
+                return [message[1], "", None, None]
+            if kind == RAISED:
+                raise self.hooks.exception(message[1])
+            if kind == ASIDE and self.on_aside is not None:
+                self.on_aside(message[1])
             else:
-                raise Gone("the other side broke the protocol")
+                self._serve_one(message)
 
     def loop(self) -> None:
         """Serves requests until the other side hangs up."""
         while True:
-            message = self._receive()
-            if message[0] != 0:
-                raise Gone("the other side broke the protocol")
+            self._serve_one(self.receive())
+
+    def _serve_one(self, message: list[Any]) -> None:
+        if message[0] == CALL and self.on_call is not None:
+            self.send(self.on_call(message[1], message[2:]))
+        elif message[0] == REQUEST and len(message) == 3:
             self._handle(message[1], message[2])
+        else:
+            raise Gone("the other side broke the protocol")
 
     def _handle(self, operation: str, arguments: list[Any]) -> None:
         try:
@@ -70,24 +92,31 @@ class Peer:
             raise
         except BaseException as error:
             text = wire.encode([2, self.hooks.describe(error)], self.hooks.pack)
-        self._send(text)
+        self.send(text)
 
-    def _send(self, text: str) -> None:
+    def send(self, text: str) -> None:
+        """Sends a message."""
         body = text.encode("ascii")
         data = memoryview(len(body).to_bytes(4, "big") + body)
         try:
             while data:
-                data = data[os.write(self._fd, data) :]
+                data = data[os.write(self.fd, data) :]
         except OSError as error:
             raise Gone(str(error)) from None
 
-    def _receive(self) -> list[Any]:
+    def receive(self) -> list[Any]:
+        """Waits for the next message."""
         self.text = self._frame()
+        return self.parse(self.text)
+
+    @staticmethod
+    def parse(text: bytes) -> list[Any]:
+        """Reads a message."""
         try:
-            message = _READER(self.text)
+            message = _READER(text)
         except ValueError as error:
             raise Gone(f"the other side broke the protocol: {error}") from None
-        if not isinstance(message, list) or len(message) not in (2, 3) or (message[0] == 0 and len(message) != 3):
+        if not isinstance(message, list) or len(message) < 2:
             raise Gone("the other side broke the protocol")
         return message
 
@@ -111,7 +140,7 @@ class Peer:
 
     def _some(self) -> bytes:
         try:
-            data = os.read(self._fd, 1 << 16)
+            data = os.read(self.fd, 1 << 16)
         except OSError:
             data = b""
         if not data:

@@ -1,79 +1,54 @@
 """Mode ``unit`` on the tests' side: runs them, the candidate being a voice on a socket, and notes each outcome."""
 
-import _socket
 import builtins
 import contextlib
 import json
-import marshal
 import os
 import sys
-import time
 import types
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from sandbox.guest import program, rpc, standins
+from sandbox.guest import ahead, program, rpc, standins
 
 _TEST_MODULE = "test_candidate"
 _MESSAGE = 2000
-_MAX_REQUEST = 1 << 18
+_GUARD = "__unforeseen__"
+_Places = tuple[tuple[int, int], ...]
 
 
 def main(header: dict[str, Any], channel: int) -> int:
     """Runs the tests; writes ``{"tests": [[name, outcome, message], ...]}`` to the descriptor after the channel."""
     program.prepare(header)
-    examine(header, channel, channel + 1)
+    report = examine(header, channel)
+    os.pwrite(channel + 1, json.dumps(report).encode(), 0)
     return 0
 
 
-def serve(header: dict[str, Any], channel: int) -> int:
-    """Runs one set of plain tests after the other, as long as the driver sends them.
-
-    A message is a marshalled header with four descriptors: the candidate's socket, standard output and error, the
-    report. The answer is the CPU time it took.
-    """
-    socket = _socket.socket(fileno=channel)
-    known = set(sys.modules)
-    while True:
-        message, ancillary, _, _ = socket.recvmsg(_MAX_REQUEST, _socket.CMSG_SPACE(16))
-        if not message:
-            return 0
-        data = ancillary[0][2]
-        candidate, stdout, stderr, report = (int.from_bytes(data[i : i + 4], sys.byteorder) for i in (0, 4, 8, 12))
-        start = time.process_time()
-        os.dup2(stdout, 1)
-        os.dup2(stderr, 2)
-        try:
-            examine(marshal.loads(message), candidate, report)
-        finally:
-            for fd in (candidate, stdout, stderr, report):
-                os.close(fd)
-        for name in [name for name in sys.modules if name not in known]:
-            if name.partition(".")[0] not in sys.stdlib_module_names:
-                del sys.modules[name]
-        socket.send(repr(time.process_time() - start).encode())
-
-
-def examine(header: dict[str, Any], channel: int, target: int) -> None:
-    """Runs tests against the candidate at the other end of ``channel`` and writes the report to ``target``."""
+def examine(header: dict[str, Any], channel: int, answers: int = -1) -> dict[str, Any]:
+    """Runs tests against the candidate at the other end of ``channel`` and returns the report."""
     tests: list[list[str]] = []
     report: dict[str, Any] = {"tests": tests}
     try:
         link = standins.Link(_TEST_MODULE)
         link.peer = rpc.Peer(channel, link.serve, link)
         candidate = _Module(header["module"], link)
-        header["candidate"] = standins.Standin(link, 1, "function", header["entry_point"] or "")
+        header["candidate"] = entry = standins.Standin(link, 1, "function", header["entry_point"] or "")
+        if header["ahead"] is not None:
+            link.ahead = ahead.Answers(link.peer, answers, header["ahead"], entry)
         _RUNNERS[header["framework"]](header, header["source"], candidate, tests)
     except _InvalidTests as error:
         report["invalid"] = str(error)
+    except ahead.Unforeseen:
+        report["unforeseen"] = True
     except rpc.Gone as error:
         report["gone"] = str(error)
     except BaseException as error:
         report["broken"] = _explain(error)
-    os.pwrite(target, json.dumps(report).encode(), 0)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
+    return report
 
 
 class _InvalidTests(Exception):
@@ -150,6 +125,9 @@ def _missing_names(unbound: frozenset[str], candidate: _Module) -> dict[str, Any
 
     Built-ins stay those of the tests.
     """
+    known = candidate._link.ahead
+    if known is not None:
+        return {name: _own_copy(name, value) for name, value in known.names().items()}
     found = {}
     for name in unbound:
         if not hasattr(builtins, name):
@@ -159,12 +137,16 @@ def _missing_names(unbound: frozenset[str], candidate: _Module) -> dict[str, Any
 
 
 @lru_cache(maxsize=256)
-def _compiled(source: bytes, path: str) -> tuple[types.CodeType, frozenset[str]]:
+def _compiled(source: bytes, path: str, guarded: _Places = ()) -> tuple[types.CodeType, frozenset[str]]:
     """The code of tests, and the names that it reads and binds nowhere; kept, for the next sample of the problem."""
     import ast  # here, since the candidate's side of this zygote has no use for its many types
 
     try:
         tree = ast.parse(source, path)
+        for node in ast.walk(tree) if guarded else ():
+            if isinstance(node, ast.Assert) and (node.lineno, node.col_offset) in guarded:
+                node.msg = ast.copy_location(ast.parse(f"{_GUARD}()", mode="eval").body, node)
+                ast.fix_missing_locations(node)
         code = compile(tree, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         raise _InvalidTests(f"line {getattr(error, 'lineno', 0)}: {error}") from error
@@ -184,8 +166,15 @@ def _compiled(source: bytes, path: str) -> tuple[types.CodeType, frozenset[str]]
     return code, frozenset(read - bound)
 
 
+def _unforeseen() -> None:
+    raise ahead.Unforeseen
+
+
 def _resolve(candidate: _Module, name: str) -> Any:
-    value = getattr(candidate, name)
+    return _own_copy(name, getattr(candidate, name))
+
+
+def _own_copy(name: str, value: Any) -> Any:
     if isinstance(value, standins.Standin) and type(value) is standins.Standin:
         # a module that the candidate imported is the tests' own copy of it: it must not be the candidate's to replace
         origin = value._standin[3]
@@ -194,10 +183,12 @@ def _resolve(candidate: _Module, name: str) -> Any:
     return value
 
 
-def _load(source: bytes, candidate: _Module) -> types.ModuleType:
+def _load(source: bytes, candidate: _Module, guarded: _Places = ()) -> types.ModuleType:
     path = f"/box/{_TEST_MODULE}.py"
-    code, unbound = _compiled(source, path)
+    code, unbound = _compiled(source, path, guarded)
     module = program.fresh_module(_TEST_MODULE, path)
+    if guarded:
+        module.__dict__[_GUARD] = _unforeseen
     module.__dict__.update(_missing_names(unbound, candidate))
     exec(code, module.__dict__)  # noqa: S102 - tests are what this process runs
     return module
@@ -207,7 +198,7 @@ def _one(name: str, action: Callable[[], object], tests: list[list[str]]) -> Non
     """Notes the outcome of one test; anything but coming back is a failure."""
     try:
         action()
-    except _InvalidTests:
+    except (_InvalidTests, ahead.Unforeseen):
         raise
     except rpc.Gone:
         tests.append([name, "gone", ""])
@@ -222,14 +213,19 @@ def _one(name: str, action: Callable[[], object], tests: list[list[str]]) -> Non
 
 def _run_check(header: dict[str, Any], source: bytes, candidate: _Module, tests: list[list[str]]) -> None:
     def check() -> None:
-        module = _load(source, candidate)
+        module = _load(source, candidate, _guarded(header))
         module.__dict__["check"](header["candidate"])
 
     _one("check", check, tests)
 
 
 def _run_asserts(header: dict[str, Any], source: bytes, candidate: _Module, tests: list[list[str]]) -> None:
-    _one("asserts", lambda: _load(source, candidate), tests)
+    _one("asserts", lambda: _load(source, candidate, _guarded(header)), tests)
+
+
+def _guarded(header: dict[str, Any]) -> _Places:
+    """Where an assertion's message would ask the candidate for more than it was foreseen to be asked."""
+    return header["ahead"]["guarded"] if header["ahead"] is not None else ()
 
 
 def _run_unittest(header: dict[str, Any], source: bytes, candidate: _Module, tests: list[list[str]]) -> None:

@@ -25,6 +25,15 @@ def encode(value: Any, hook: Callable[[Any], Any] | None = None) -> str:
         raise CannotCross(_MAX_DEPTH_MESSAGE) from None
 
 
+def encode_scalars(head: int, *values: Any) -> str | None:
+    """The text of ``[head, *values]``, quickly; None: some value is not a short number, a string, a boolean or None."""
+    for value in values:
+        kind = type(value)
+        if kind not in _SCALARS or (kind is int and not -_BIG < value < _BIG):
+            return None
+    return "".join(_write([head, *values], 0))
+
+
 class Reader:
     """Turns texts back into values. ``hook`` builds what it knows of tags that are no plain data."""
 

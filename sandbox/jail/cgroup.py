@@ -260,9 +260,14 @@ class Meter:
             return int(os.pread(self._cpu, 32, 0)) / 1e9
         return int(os.pread(self._cpu, 128, 0).split(b"\n", 1)[0].split()[1]) / 1e6
 
-    def oom_kills(self) -> int:
-        """How often the kernel killed a process of the group for memory."""
-        for line in os.pread(self._events, 256, 0).split(b"\n"):
+    def oom_events(self) -> bytes:
+        """The kernel's account of memory shortages in the group."""
+        return os.pread(self._events, 256, 0)
+
+    @staticmethod
+    def oom_kills(events: bytes) -> int:
+        """How often the kernel killed a process of the group for memory, by an account of ``oom_events``."""
+        for line in events.split(b"\n"):
             if line.startswith(b"oom_kill "):
                 return int(line.split()[1])
         return 0

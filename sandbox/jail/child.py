@@ -1,12 +1,12 @@
 """The first steps of a job in its own process: descriptors, limits, identity; then the guest takes over."""
 
+import _signal  # type: ignore[import-not-found]  # the C part of signal; typeshed does not list it
 import marshal
 import os
 import resource
-import signal
 from typing import Any, NoReturn
 
-from sandbox.guest import calls, module, program, tests
+from sandbox.guest import calls, examiner, module, program, tests
 from sandbox.jail import syscalls as sc
 
 JOB_ID = 1000
@@ -16,7 +16,7 @@ _GUESTS = {
     "calls": calls.main,
     "module": module.main,
     "tests": tests.main,
-    "examiner": tests.serve,
+    "examiner": examiner.serve,
 }
 _FIXED_LIMITS = (
     (resource.RLIMIT_CORE, 0),
@@ -41,15 +41,17 @@ def start(order: dict[str, Any], fds: list[int], trouble: int, single_uid: bool,
     code = 1
     try:
         try:
-            trouble = _descriptors(fds[: len(fds) - len(order["collect"])], trouble)
+            if order["collect"]:
+                del fds[-len(order["collect"]) :]
+            trouble = _descriptors(fds, trouble)
             header = _set_up(order, single_uid, grouped)
             guest = _GUESTS.get(order["guest"])
         except BaseException as error:
             os.write(trouble, f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:4000])
             os._exit(1)
         os.close(trouble)
-        if guest:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if guest:  # the function of the module signal wraps numbers in enumerations: 40 pages for each job
+            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
         code = guest(header, _FIRST_CHANNEL) if guest else _execute(header)
     except BaseException as error:
         os.write(2, f"{type(error).__name__}: {error}\n".encode("utf-8", "replace"))
@@ -59,17 +61,12 @@ def start(order: dict[str, Any], fds: list[int], trouble: int, single_uid: bool,
 
 def _set_up(order: dict[str, Any], single_uid: bool, grouped: bool) -> dict[str, Any]:
     os.setsid()
-    stack = min(order["stack"], order["stack_ceiling"])
-    resource.setrlimit(resource.RLIMIT_STACK, (stack, stack))
-    processes = order["processes"] + (2 if single_uid else 0)  # keeper and zygote share the uid there
-    resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+    resource.setrlimit(resource.RLIMIT_STACK, (order["stack"], order["stack"]))
+    resource.setrlimit(resource.RLIMIT_NPROC, (order["processes"], order["processes"]))
     if not grouped:
         resource.setrlimit(resource.RLIMIT_CPU, (order["cpu_backstop"], order["cpu_backstop"]))
     _identity(single_uid)
-    if grouped:
-        _volunteer_for_oom()
-    os.chdir("/box")
-    header: dict[str, Any] = marshal.loads(os.pread(_PAYLOAD, os.fstat(_PAYLOAD).st_size, 0))
+    header: dict[str, Any] = marshal.loads(os.pread(_PAYLOAD, os.lseek(_PAYLOAD, 0, os.SEEK_END), 0))
     os.close(_PAYLOAD)
     _write_files(header["files"])
     resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_size"], order["file_size"]))
@@ -95,16 +92,9 @@ def _identity(single_uid: bool) -> None:
     if single_uid:
         sc.set_capabilities(0)
     else:
-        os.setgroups([])
         os.setresgid(JOB_ID, JOB_ID, JOB_ID)
         os.setresuid(JOB_ID, JOB_ID, JOB_ID)
     sc.raw_prctl(sc.PR_SET_DUMPABLE, 1, 0, 0, 0)  # /proc/self belongs to the job again, as /dev/stdin needs
-
-
-def _volunteer_for_oom() -> None:
-    fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
-    os.write(fd, b"1000")
-    os.close(fd)
 
 
 def _write_files(files: list[tuple[str, bytes, bool]]) -> None:
@@ -120,8 +110,8 @@ def _write_files(files: list[tuple[str, bytes, bool]]) -> None:
 
 
 def _execute(header: dict[str, Any]) -> int:
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
+    for number in (_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGINT):
+        _signal.signal(number, _signal.SIG_DFL)
     try:
         os.execve(header["argv"][0], header["argv"], header["env"])
     except OSError as error:

@@ -5,20 +5,21 @@ import stat
 
 _MAX_ENTRIES = 2000
 _MAX_DEPTH = 40
+_CLEAN_MODE = stat.S_IFDIR | 0o1777
 
 
 class Scratch:
     """Watches the scratch directories, which lie on one tmpfs."""
 
     def __init__(self, paths: tuple[str, ...]) -> None:
-        self._paths = paths
-        for path in paths:
-            os.chmod(path, 0o1777)
-            os.utime(path, (0, 0))
+        self._directories = [os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) for path in paths]
+        for directory in self._directories:
+            os.chmod(directory, 0o1777)
+            os.utime(directory, (0, 0))
         self._inodes = self._used()
 
     def _used(self) -> int:
-        state = os.statvfs(self._paths[0])
+        state = os.statvfs(self._directories[0])
         return state.f_files - state.f_ffree
 
     def wipe(self) -> bool:
@@ -26,27 +27,31 @@ class Scratch:
         try:
             if self._used() - self._inodes > _MAX_ENTRIES:
                 return False
-            for path in self._paths:
-                state = os.stat(path)
-                if state.st_mtime_ns or state.st_mode != stat.S_IFDIR | 0o1777:
-                    _empty(path, 0)
-                    os.chmod(path, 0o1777)
-                    os.utime(path, (0, 0))
+            for directory in self._directories:
+                state = os.stat(directory)
+                if state.st_mtime_ns or state.st_mode != _CLEAN_MODE:
+                    _empty(directory, 0)
+                    if state.st_mode != _CLEAN_MODE:
+                        os.chmod(directory, 0o1777)
+                    os.utime(directory, (0, 0))
             return self._used() == self._inodes
         except OSError:
             return False
 
 
-def _empty(path: str, depth: int) -> None:
+def _empty(directory: int, depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise OSError("nested too deeply")
-    with os.scandir(path) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                _empty(entry.path, depth + 1)
-                os.rmdir(entry.path)
-            else:
-                os.unlink(entry.path)
+    for name in os.listdir(directory):
+        try:
+            os.unlink(name, dir_fd=directory)
+        except IsADirectoryError:
+            inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+            try:
+                _empty(inner, depth + 1)
+            finally:
+                os.close(inner)
+            os.rmdir(name, dir_fd=directory)
 
 
 def collect(path: str, target: int, limit: int) -> None:

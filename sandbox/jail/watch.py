@@ -1,7 +1,6 @@
 """Limits of one job, watched from the zygote: CPU and memory of the whole tree, wall clock, size of the output."""
 
 import contextlib
-import json
 import marshal
 import os
 import select
@@ -9,10 +8,13 @@ import signal
 import time
 from typing import Any
 
+from sandbox.jail import report
+
 _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _IDLE = 1.0  # seconds between looks at a job that is far from its limits
 _SAMPLE = 0.01  # seconds between samples of memory where no control group counts it
+_WALL = 0x40000000  # __WALL: children of every kind
 _CEILING = 20  # wall clock is given up at this multiple of its limit, however long the job waited for a CPU
 
 
@@ -25,7 +27,8 @@ class Watch:
         self._driver = driver
         self._control = control
         self._cpus = os.cpu_count() or 1
-        self._oom = meter.oom_kills() if meter else 0
+        self._order: dict[str, Any] = {}
+        self._oom_events = meter.oom_events() if meter else b""
         self._base = meter.current() if meter else 0
         self._poll = select.poll()
         self._poll.register(control.fileno(), select.POLLIN)
@@ -37,7 +40,10 @@ class Watch:
 
     def begin(self, order: dict[str, Any]) -> None:
         """Sets the limits of the next job and starts its meters."""
-        self._order = order
+        if order is not self._order:
+            self._order = order
+            first = min(order["cpu"] / self._cpus, order["wall"], _IDLE)
+            self._first_look = max(first if self.meter else min(first, _SAMPLE), 0.002) * 1000
         self._reaped_cpu = 0.0
         self._rss_peak = 0
         self._main_status: int | None = None
@@ -45,8 +51,6 @@ class Watch:
             # The job may use its whole limit, beside what the interpreter holds already.
             self.meter.set_limits(order["memory"] + self._base, order["processes"] + 1)
         self._restart()
-        first = min(order["cpu"] / self._cpus, order["wall"], _IDLE)
-        self._first_look = max(first if self.meter else min(first, _SAMPLE), 0.002) * 1000
 
     def _restart(self) -> None:
         self._start = time.monotonic()
@@ -123,7 +127,7 @@ class Watch:
                 continue
         return longest / 1e9
 
-    def _over(self, outputs: list[int]) -> str:
+    def _over(self) -> str:
         """The limit that the job is over, or an empty string."""
         order = self._order
         if self._cpu() > order["cpu"]:
@@ -136,27 +140,38 @@ class Watch:
                 return "wall"
             self._wall_until = now + max(order["wall"] - idle, 0.01)
         if self.meter:
-            if self.meter.oom_kills() > self._oom:
+            if self._killed_for_memory():
                 return "memory"
         else:
             self._rss_peak = max(self._rss_peak, self._memory())
             if self._rss_peak > order["memory"]:
                 return "memory"
-        if any(os.fstat(fd).st_size > order["output"] for fd in outputs):
+        if any(os.fstat(fd).st_size > order["output"] for fd in self._outputs):
             return "output"
         return ""
 
-    def wait(self, pid: int, outputs: list[int]) -> dict[str, Any]:
+    def _killed_for_memory(self) -> bool:
+        """Whether the kernel killed a process of the job; the counter's file rarely changes, so it is rarely read."""
+        events = self.meter.oom_events()
+        if events == self._oom_events:
+            return False
+        return bool(self.meter.oom_kills(events) > self.meter.oom_kills(self._oom_events))
+
+    def wait(self, pid: int, stdout: int, stderr: int) -> tuple[str, int | None, float, float, int]:
         """Waits for the end of the job, or ends it; afterwards none of its processes is left.
 
         Little is touched before the first look: each page written while the job runs is a page copied.
+
+        Returns:
+            The first arguments of ``report.pack``.
         """
         self._main = pid
+        self._outputs = (stdout, stderr)
         pidfd = os.pidfd_open(pid)
         self._poll.register(pidfd, select.POLLIN)
         events = self._poll.poll(self._first_look)
         over = ""
-        while True:
+        while len(events) != 1 or events[0][0] != pidfd:
             ready = [fd for fd, _ in events]
             if self._driver in ready:
                 os._exit(0)
@@ -164,15 +179,15 @@ class Watch:
                 over = "stopped"
             if pidfd in ready or over:
                 break
-            over = self._over(outputs)
+            over = self._over()
             if over:
                 break
             self._reap(os.WNOHANG)
             events = self._poll.poll(self._patience() * 1000)
         self._poll.unregister(pidfd)
         os.close(pidfd)
-        self._end()
-        return self._report(over, outputs)
+        self._end(over)
+        return self._report(over)
 
     def _patience(self) -> float:
         order = self._order
@@ -189,18 +204,17 @@ class Watch:
         order = marshal.loads(message)
         if order.get("op") != "mark":
             return False
-        self._control.send(json.dumps(self._figures()).encode())
+        peak = self.meter.peak() if self.meter else max(self._rss_peak, self._memory())
+        self._control.send(report.pack("mark", None, self._cpu(), time.monotonic() - self._start, peak))
         self._restart()
         return True
 
-    def _figures(self) -> dict[str, Any]:
-        peak = self.meter.peak() if self.meter else max(self._rss_peak, self._memory())
-        return {"cpu": self._cpu(), "wall": time.monotonic() - self._start, "peak": peak}
-
     def _reap(self, flags: int) -> bool:
+        """Takes one ended process; False: there is none, or none has ended yet (``flags`` WNOHANG)."""
         try:
             pid, status, usage = os.wait4(-1, flags)
         except ChildProcessError:
+            self._alone = True
             return False
         if pid == 0:
             return False
@@ -210,23 +224,38 @@ class Watch:
             self._main_status = status
         return True
 
-    def _end(self) -> None:
+    def _end(self, over: str) -> None:
+        """Kills and reaps. Orphans become children of process 1, so without a child there is nothing left to kill."""
+        self._alone = False
+        if not over:
+            while self._reap(os.WNOHANG | _WALL):
+                pass
+        if self._alone:
+            return
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
-        while self._reap(0):
+        while self._reap(_WALL):
             pass
 
-    def _report(self, over: str, outputs: list[int]) -> dict[str, Any]:
-        figures = self._figures()
-        if not self.meter:
-            figures["cpu"] = self._reaped_cpu - self._cpu_start
+    def _report(self, over: str) -> tuple[str, int | None, float, float, int]:
+        wall = time.monotonic() - self._start
         if self.meter:
-            kills, self._oom = self._oom, self.meter.oom_kills()
-            killed_for_memory = self._oom > kills
+            cpu, peak = self._cpu(), self.meter.peak()
+            killed_for_memory = self._killed_for_memory()
+            self._oom_events = self.meter.oom_events() if killed_for_memory else self._oom_events
         else:
-            killed_for_memory = self._rss_peak > self._order["memory"]
+            cpu, peak = self._reaped_cpu - self._cpu_start, self._rss_peak
+            killed_for_memory = peak > self._order["memory"]
         if killed_for_memory:
             over = "memory"
-        elif over in ("", "memory") and any(os.fstat(fd).st_size > self._order["output"] for fd in outputs):
+        elif over in ("", "memory") and any(_size(fd) > self._order["output"] for fd in self._outputs):
             over = "output"
-        return {**figures, "over": over, "status": self._main_status}
+        return over, self._main_status, cpu, wall, peak
+
+
+def _size(fd: int) -> int:
+    """Bytes of a file that nobody writes to any more; 0 for what is no file."""
+    try:
+        return os.lseek(fd, 0, os.SEEK_END)
+    except OSError:
+        return 0

