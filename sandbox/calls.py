@@ -245,7 +245,10 @@ class _Talk:
         while len(data) < size:
             events = dict(self._poll.poll())
             if self._channel.fileno() in events:
-                piece = self._channel.recv(min(size - len(data), 1 << 20))
+                try:
+                    piece = self._channel.recv(min(size - len(data), 1 << 20))
+                except ConnectionError:  # it hung up with our question unread
+                    return None
                 if piece:
                     data += piece
                     continue
