@@ -167,13 +167,13 @@ def test_one_flipped_bit_in_a_checkpoint(run):
     ],
 )
 def test_checkpoint_that_was_exported_wrongly(run, monkeypatch, fault, expected):
-    def broken(weights, *rest):
+    def broken(weights, *rest, **settings):
         weights = dict(weights)
         if fault == "missing":
             del weights["model.norm.weight"]
         else:
             weights["model.norm.weight"] = torch.full_like(weights["model.norm.weight"], torch.nan)
-        export_checkpoint(weights.items(), *rest)
+        export_checkpoint(weights.items(), *rest, **settings)
 
     monkeypatch.setattr("reference_trainer.stages.reinforcement.export_checkpoint", broken)
     checks, _ = refused(run, "c3po-math")
