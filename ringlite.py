@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "report": ("harness.cli.report", "app", "Render the table and the HTML page of a run folder again."),
     "codeforces": ("harness.cli.codeforces", "app", "Rate submissions against real contest standings."),
     "sandbox": ("sandbox.cli", "app", "Run, judge and serve untrusted code in isolation."),
-    "train": ("reference_trainer.cli", "app", "Make toy data and curate training data for the reference trainer."),
+    "train": ("reference_trainer.cli", "app", "Train by a recipe behind gates; toy data, curation, plans, claims."),
 }
 
 

@@ -77,7 +77,9 @@ class SFTTrainer:
         self.steps = 0
         self.per_epoch = steps_per_epoch(len(self.examples), config)
         sequences = (example.prompt + example.response for example in self.examples)
-        self.stream = PromptStream([Prompt(str(i), tokens) for i, tokens in enumerate(sequences)], seed)
+        self.stream = PromptStream(
+            [Prompt(str(i), tokens) for i, tokens in enumerate(sequences)], seed, shuffle=config.shuffle
+        )
 
     @property
     def total_steps(self) -> int:

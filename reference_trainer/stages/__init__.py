@@ -21,7 +21,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("base", lambda r: r.base, ("data",), ("epoch-*", _METRICS), base, trains=True),
     Stage("distill", lambda r: r.distill, ("data", "base"), ("epoch-*", _METRICS), distill, trains=True),
     Stage("select", lambda r: r.select, ("data", "distill"), ("checkpoint", "selection.json"), select),
-    Stage("curate", lambda r: r.curate, ("data", "select"), ("curated.jsonl", "report.json"), curate),
+    Stage("curate", lambda r: r.curate, ("data", "select"), ("curated.jsonl",), curate),
     Stage("c3po-math", lambda r: r.c3po_math, ("data", "select", "curate"), _RL_OUTPUTS, c3po_math, trains=True),
     Stage(
         "grpo-math",

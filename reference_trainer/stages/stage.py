@@ -153,7 +153,7 @@ def stage_key(stage: Stage, context: StageRun, needs: Iterable[str]) -> dict[str
 def is_done(folder: Path, key: dict[str, Any]) -> bool:
     """Whether ``folder`` holds the finished stage of this key."""
     manifest = _read(folder / MANIFEST)
-    return manifest is not None and all(manifest.get(name) == value for name, value in key.items())
+    return isinstance(manifest, dict) and all(manifest.get(name) == value for name, value in key.items())
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
