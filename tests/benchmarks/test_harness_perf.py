@@ -146,7 +146,7 @@ def test_what_has_arrived_is_stored_when_the_run_is_killed_and_is_not_asked_agai
         command = ringlite_command(place, "kill", 10, in_flight)
         log = (folder / "log").open("wb")
         with log, subprocess.Popen(command, stdout=log, stderr=log, env=environment(folder)) as process:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 240
             while place.server.statistics("kill")["requests"] < 120 and time.monotonic() < deadline:
                 time.sleep(0.01)
             os.kill(process.pid, signal.SIGKILL)

@@ -24,6 +24,9 @@ EXTRACTED_CHARACTERS = 2_000
 MAX_RESPONSE = 4_000_000
 """Characters of a response that Math-Verify's own extraction is given; longer ones are refused under that scorer."""
 
+WHOLE_RESPONSES = 2_000
+"""Whole responses that are remembered at most: unlike answers they hardly ever come twice."""
+
 Pair = tuple[str, Gold] | tuple[str, Gold, bool]
 
 
@@ -257,7 +260,8 @@ class MathGrader:
         reply = self._pool.run(request)
         with self._lock:
             self._memo[key] = reply
-            while len(self._memo) > self.memo_size:
+            most = self.memo_size if self.scorer == "strict" else min(self.memo_size, WHOLE_RESPONSES)
+            while len(self._memo) > most:
                 self._memo.popitem(last=False)
         return reply
 
@@ -294,7 +298,7 @@ class _Task:
     def __init__(self, request: dict[str, Any], found: Extracted | None, truncated: bool) -> None:
         self.request, self.found, self.truncated = request, found, truncated
         # The switches and versions are fixed for the life of the process, so they need no place in the key.
-        # A whole response is remembered by its digest: a hundred thousand of them would not fit into memory.
+        # A whole response is remembered by its digest: thousands of them would not fit into memory.
         text = _digest(request["response"]) if found is None else request["answer"]
         self.key = (request["op"], *request["golds"], text, request.get("several"), request.get("tolerance"))
 
