@@ -91,7 +91,6 @@ class SFTConfig(Switches):
         max_tokens: Longest sequence, prompt included; a longer one is left out and counted.
         schedule: Of the learning rate, after the warm-up and to the last update.
         warmup_share: Share of all updates that warm up.
-        shuffle: Every epoch in an order of its own; False keeps the order of the data.
         objective: The ``sft`` loss with its router terms.
         optimizer: Its schedule, warm-up and total steps follow from the fields above and the data.
         checkpoint_every: Updates between checkpoints to resume from.
@@ -102,7 +101,6 @@ class SFTConfig(Switches):
     max_tokens: int = Field(default=32_768, ge=2)
     schedule: Literal["constant", "cosine", "linear"] = "cosine"
     warmup_share: float = Field(default=0.01, ge=0, lt=1)
-    shuffle: bool = True
     objective: ObjectiveConfig = SFT_OBJECTIVE
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4, weight_decay=0.1)
     checkpoint_every: int = Field(default=50, ge=1)
@@ -119,12 +117,10 @@ class BaseConfig(SFTConfig):
 
     Attributes:
         documents: How many.
-        facts_first: Documents in front of them that list single operations only: a curriculum, if nothing is shuffled.
-        facts_share: Share of such documents among the others, which are worked solutions without an answer.
+        facts_share: Share of documents that list single operations; the others are worked solutions without an answer.
     """
 
     documents: int = Field(default=20_000, ge=1)
-    facts_first: int = Field(default=0, ge=0)
     facts_share: float = Field(default=0.5, ge=0, le=1)
 
 

@@ -77,9 +77,7 @@ class SFTTrainer:
         self.steps = 0
         self.per_epoch = steps_per_epoch(len(self.examples), config)
         sequences = (example.prompt + example.response for example in self.examples)
-        self.stream = PromptStream(
-            [Prompt(str(i), tokens) for i, tokens in enumerate(sequences)], seed, shuffle=config.shuffle
-        )
+        self.stream = PromptStream([Prompt(str(i), tokens) for i, tokens in enumerate(sequences)], seed)
 
     @property
     def total_steps(self) -> int:

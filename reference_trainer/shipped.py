@@ -29,5 +29,7 @@ def packaged(name: str) -> PackagedModel:
     """A checkpoint by its name, with the toy's benchmarks and the row of its recorded scores."""
     folder = CHECKPOINTS / name
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not there: install ringlite again, or train it with `ringlite train --recipe toy`")
+        raise UsageError(
+            f"{folder} is not there: install ringlite again, or train it with `ringlite train --recipe toy`"
+        )
     return PackagedModel(folder, tuple(f"toy_{domain}" for domain in DOMAINS), name)

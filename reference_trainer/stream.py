@@ -46,15 +46,14 @@ class PromptStream:
     Args:
         prompts: The stage's problems in a fixed order.
         seed: Of the shuffle.
-        shuffle: False keeps the given order in every epoch: a curriculum.
 
     Raises:
         UsageError: No prompt at all, an empty prompt, or an id that stands twice.
     """
 
-    def __init__(self, prompts: Sequence[Prompt], seed: int, *, shuffle: bool = True):
+    def __init__(self, prompts: Sequence[Prompt], seed: int):
         self.prompts = list(prompts)
-        self.seed, self.shuffle = seed, shuffle
+        self.seed = seed
         self.epoch = 0
         self.position = 0
         if not self.prompts:
@@ -98,8 +97,6 @@ class PromptStream:
         self._order = self._permutation()
 
     def _permutation(self) -> list[int]:
-        if not self.shuffle:
-            return list(range(len(self.prompts)))
         generator = np.random.default_rng([self.seed, self.epoch])
         return [int(i) for i in generator.permutation(len(self.prompts))]
 

@@ -21,7 +21,7 @@ from reference_trainer.stages.sources import (
     question_examples,
     toy_data,
 )
-from reference_trainer.stages.stage import StageRun, derived_seed
+from reference_trainer.stages.stage import StageRun
 from reference_trainer.stages.supervised import train_supervised
 from reference_trainer.tasks import Attempt, Verifier
 from reference_trainer.tasks.corpus import documents
@@ -32,11 +32,8 @@ def base(run: StageRun) -> None:
     """Pre-trains fresh weights on plain text; leaves the model as ``epoch-N/``."""
     config: BaseConfig = _section(run.recipe.base)
     tokenizer = load_tokenizer(run)
-    shares = toy_data(run).shares
-    texts = [
-        *documents(config.facts_first, derived_seed(run.seed, "facts"), 1.0, shares),
-        *documents(config.documents, run.seed, config.facts_share, shares),
-    ]
+    # The recipe's own seed, as for the demonstrations: the teacher shows how to answer what has been read about.
+    texts = documents(config.documents, run.recipe.seed, config.facts_share, toy_data(run).shares)
     end = (tokenizer.eos_token_id,)
     examples = [Example(end, (*tokenizer.encode(text, add_special_tokens=False), *end)) for text in texts]
     torch.manual_seed(run.seed)
