@@ -50,24 +50,27 @@ class DeepSpeedEngine(UpdateEngine):
         self._sharded_weights = engine.zero_stage == 3
         self._one_forward = False
         half = engine.dtype == "bfloat16"
-        self._adam = self._optimizer(parameter_groups(self.scorer.model, settings, half=half), settings)
+        self._adam = self._optimizer(parameter_groups(self.scorer.model, settings, half=half))
         # DeepSpeed puts flat shards into the groups of its optimiser; this one keeps the model's own parameters.
-        template = torch.optim.AdamW(parameter_groups(self.scorer.model, settings, half=half))
+        template = torch.optim.AdamW(parameter_groups(self.scorer.model, settings, half=half), **self._adam_settings)
         self._engine = self._wrap(self.scorer, self._adam)
         self._state = ShardedState(self._engine, self._adam, template, self.ranks)
         self._reference_engine = self._place_reference()
         self.scorer.train()
 
-    def _optimizer(self, groups: list[dict[str, Any]], settings: OptimizerConfig) -> torch.optim.Optimizer:
+    @property
+    def _adam_settings(self) -> dict[str, Any]:
+        settings = self.settings
+        return {"lr": settings.learning_rate, "betas": settings.betas, "eps": settings.epsilon}
+
+    def _optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         offload = "offload_optimizer" in self._config["zero_optimization"]
         kind: Any = torch.optim.AdamW
         if offload and self._config.get("zero_force_ds_cpu_optimizer", True):
             from deepspeed.ops.adam import DeepSpeedCPUAdam
 
             kind = DeepSpeedCPUAdam
-        adam: torch.optim.Optimizer = kind(
-            groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.epsilon
-        )
+        adam: torch.optim.Optimizer = kind(groups, **self._adam_settings)
         return adam
 
     def _wrap(self, scorer: Scorer, adam: torch.optim.Optimizer | None) -> Any:

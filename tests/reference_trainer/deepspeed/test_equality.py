@@ -139,6 +139,7 @@ def test_the_state_of_one_process_loads_into_shards_and_comes_back(compared, var
     report = compared.read(f"sft {variant}")
     loaded = report["loaded"]
     assert largest(loaded["model"], state["model"]) == 0
+    assert loaded["optimizer"]["param_groups"] == state["optimizer"]["param_groups"]
     for number, entry in state["optimizer"]["state"].items():
         assert largest(loaded["optimizer"]["state"][number], entry) == 0
     assert (loaded["updates"], loaded["ranks"]) == (toy.STEPS, 2)
