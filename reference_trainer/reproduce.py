@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import run
 
-import yaml
-
 from harness.card import load_card
 from harness.errors import CheckFailed, UsageError
-from reference_trainer.recipe import Recipe
+from reference_trainer.recipe import Recipe, load_recipe
 from reference_trainer.shipped import NAMES, packaged
 
 SAMPLES = 4
@@ -55,14 +53,19 @@ def reproduce(folder: Path | None) -> Iterator[Row]:
 
 def final_checkpoint(folder: Path) -> Path:
     """The last epoch of the general stage of a run."""
-    path = folder / "recipe.yaml"
-    if not path.is_file():
-        raise UsageError(f"{folder} holds no run: make one with `ringlite train --recipe toy --out {folder}`")
-    general = Recipe.read(yaml.safe_load(path.read_text(encoding="utf-8")), str(path)).general
+    general = read_recipe(folder).general
     checkpoint = folder / "general" / f"epoch-{general.epochs if general else 0}"
     if not checkpoint.is_dir():
         raise UsageError(f"{checkpoint} is not there: the same `ringlite train` command finishes the run")
     return checkpoint
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """The recipe of a run."""
+    path = folder / "recipe.yaml"
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no run: make one with `ringlite train --recipe toy --out {folder}`")
+    return load_recipe(str(path))
 
 
 def _score(model: str, against: str, out: Path) -> Iterator[tuple[str, float, float, str]]:
