@@ -2,7 +2,7 @@
 
 Group ``ringlite.architectures``: a ``model_type`` -> a module whose import registers it with transformers.
 Group ``ringlite.rows``: the name of a benchmark -> a function that yields the raw rows its card reads.
-Group ``ringlite.models``: the name of a checkpoint that comes with a package -> a function that gives ``PackagedModel``.
+Group ``ringlite.models``: the name of a checkpoint in a package -> a function that gives its ``PackagedModel``.
 """
 
 import importlib.metadata
