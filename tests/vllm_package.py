@@ -17,7 +17,14 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 # What vLLM imports before any of the classes that are used here, beside what our own extras bring.
 TYPED = ["msgspec==0.22.0"]  # vLLM's SamplingParams is one of its structures
-LIBRARIES = ["cbor2==6.3.0", "pyzmq==27.3.0", "openai-harmony==0.0.8", "pybase64==1.5.1", "uvloop==0.23.0"]
+LIBRARIES = [
+    "cachetools==8.0.1",
+    "cbor2==6.3.0",
+    "pyzmq==27.3.0",
+    "openai-harmony==0.0.8",
+    "pybase64==1.5.1",
+    "uvloop==0.23.0",
+]
 ENGINE, OUTPUTS, WEIGHTS = (f"reference_trainer/rollout/vllm_{name}.py" for name in ("engine", "outputs", "weights"))
 BACKEND, SAMPLES = "harness/backends/vllm.py", "harness/backends/vllm_samples.py"
 TESTS = ["tests/harness/test_vllm.py", "tests/reference_trainer/rollout/test_vllm_engine.py"]
