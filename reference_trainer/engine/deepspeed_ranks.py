@@ -1,5 +1,6 @@
 """The ranks of a DeepSpeed run: how a process joins them, and what they tell each other."""
 
+import atexit
 import logging
 import os
 from datetime import timedelta
@@ -44,6 +45,7 @@ class Ranks:
             if "RANK" not in os.environ:
                 where |= {"store": HashStore(), "rank": 0, "world_size": 1}
             dist.init_process_group(backend, timeout=timeout, **where)
+            atexit.register(_leave)
         self.deepspeed.init_distributed(dist_backend=backend, auto_mpi_discovery=False, timeout=timeout)
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
         # Statistics and python objects live on the CPU, where NCCL does not reach.
@@ -66,6 +68,12 @@ class Ranks:
         values: list[Any] = [None] * self.world_size
         dist.all_gather_object(values, value, group=self._group)
         return values
+
+
+def _leave() -> None:
+    """Ends the group's threads: left to the interpreter's own end they may abort the process."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def load_deepspeed() -> Any:
