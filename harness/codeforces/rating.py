@@ -65,7 +65,7 @@ def expected_rating(rank: int, ratings: Sequence[int]) -> int:
     if not len(ratings):
         raise ValueError("a contest without rated participants gives no rating")
     field = _Field.of(ratings)
-    return min(max(field.rating_for(rank), 0), max(ratings) + 99)
+    return max(min(field.rating_for(rank), max(ratings) + 99), 0)
 
 
 def _ranks(results: Sequence[tuple[float, float]]) -> list[int]:

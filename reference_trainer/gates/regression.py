@@ -69,7 +69,10 @@ def compare(
 def drop(now: Counts, then: Counts, margin: float) -> tuple[Paired, float]:
     """The paired comparison of now with then, and the one-sided p-value of "then - now <= margin" (shares of 1)."""
     result = paired(now, then)
-    return result, float(stats.t.sf((-result.difference - margin) / result.se, result.problems - 1))
+    beyond = -result.difference - margin
+    if not result.se:  # every problem drops by the same share, and neither run varies within one
+        return result, 0.0 if beyond > 0 else 1.0
+    return result, float(stats.t.sf(beyond / result.se, result.problems - 1))
 
 
 def check_bounds(

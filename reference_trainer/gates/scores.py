@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -120,8 +121,8 @@ def _read(folder: Path) -> dict[str, DomainScore]:
 
 
 def as_json(score: DomainScore) -> dict[str, Any]:
-    """The score as ``gate.json`` has it."""
-    return {
+    """The score as ``gate.json`` has it: null where a figure is undefined (an engine that counts no tokens)."""
+    values = {
         "benchmark": score.benchmark,
         "task": score.task,
         "scorer": score.scorer,
@@ -136,3 +137,4 @@ def as_json(score: DomainScore) -> dict[str, Any]:
         "truncated": score.truncated,
         "mean_tokens": score.mean_tokens,
     }
+    return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in values.items()}
