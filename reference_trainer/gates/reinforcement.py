@@ -23,7 +23,8 @@ from reference_trainer.recipe import RLStageConfig, ToyData
 from reference_trainer.stages import StageRun
 from reference_trainer.stages.sources import checkpoint_to_start_from, load_tokenizer
 
-_LOGPROB = 2e-5  # sampler against trainer, float32
+_LOGPROB = 2e-5  # sampler against trainer, float32, mean over tokens; a single unlikely token rounds worse
+_LOGPROB_WORST = 5e-4
 _MOST_WORK = 1e11  # weights x tokens of a step that are worked out again in float64, about a minute
 
 
@@ -153,12 +154,15 @@ def _check_logprobs(run: StageRun, rl: RLConfig, evidence: Evidence, start: Any)
     pairs = zip(terms.logprobs, evidence.rollouts, strict=True)
     apart = torch.cat([(ours - rollout.logprobs.double()).abs() for ours, rollout in pairs])
     exact = run.recipe.rollout_engine.kind == "transformers" and run.recipe.engine.dtype == "float32"
-    tolerance = _LOGPROB if exact else 5e-2  # an engine of its own, in half precision: the mean counts
-    value = float(apart.max() if exact else apart.mean())
+    tolerance = _LOGPROB if exact else 5e-2  # an engine of its own, in half precision
+    value = float(apart.mean())
+    ok = value <= tolerance and (not exact or float(apart.max()) <= _LOGPROB_WORST)
     return Check(
         "logprobs",
-        value <= tolerance,
+        ok,
         value,
-        f"at most {tolerance:g} between sampler and trainer on the same tokens",
-        "" if value <= tolerance else "look at the weights that the sampler held, its temperature, and its cache",
+        f"at most {tolerance:g} between sampler and trainer, mean over the same tokens",
+        ""
+        if ok
+        else f"at most {float(apart.max()):.2g}: look at the sampler's weights, its temperature, and its cache",
     )
