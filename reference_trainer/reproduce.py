@@ -18,7 +18,7 @@ from harness.errors import CheckFailed, UsageError
 from reference_trainer.recipe import Recipe, load_recipe
 from reference_trainer.shipped import NAMES, packaged
 
-SAMPLES = 16  # as recorded; the seed is the same too, so on the machine of the record the samples are
+SAMPLES = 8  # the first of the recorded ones: the seed is the same
 
 
 @dataclass(frozen=True)
