@@ -75,6 +75,9 @@ class _Recorded:
         assert len(requests) == len(self.rollouts)
         return self.rollouts
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def update_weights(self, weights: Iterable[tuple[str, Tensor]]) -> None:
         """They were drawn already."""
 

@@ -41,6 +41,10 @@ class DistributedRollouts:
             rollouts = self.sampler.generate(own, sampling)
         return _joined(self.engine.gather(rollouts)[:: self.tensor_parallel])
 
+    def close(self) -> None:
+        """Gives back what this rank's engine holds."""
+        self.sampler.close()
+
     def update_weights(self, weights: Iterable[tuple[str, Tensor]]) -> None:
         """Hands new weights to this rank's engine."""
         self.sampler.update_weights(weights)

@@ -89,6 +89,9 @@ class RolloutEngine(Protocol):
     def update_weights(self, weights: Iterable[tuple[str, Tensor]]) -> None:
         """Takes new weights as (hub name, tensor), such as ``reference_trainer.model.hub_weights`` yields."""
 
+    def close(self) -> None:
+        """Gives back what the engine holds, such as the memory of a GPU."""
+
 
 def check_prompts(requests: Sequence[RolloutRequest], context: int | None) -> None:
     """Refuses (UsageError) prompts that are empty or leave no room for a response in a context of so many tokens."""

@@ -46,6 +46,9 @@ class TransformersEngine:
     def update_weights(self, weights: Iterable[tuple[str, Tensor]]) -> None:
         """Nothing to do: the engine decodes with the model that is trained."""
 
+    def close(self) -> None:
+        """Nothing to do: the model is the trainer's."""
+
     def generate(self, requests: Sequence[RolloutRequest], sampling: Sampling) -> list[Rollout]:
         """Draws one response a request; see ``RolloutEngine``. The model's context cuts responses as their limit does.
 

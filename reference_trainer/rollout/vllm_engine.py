@@ -52,6 +52,7 @@ class VllmEngine:
             raise UsageError("rollout_engine: kind 'vllm' needs vllm: pip install 'ringlite[vllm]'")
         refuse_other_arithmetic(config)
         self._executor = _executor(settings.tensor_parallel)
+        self.tensor_parallel = settings.tensor_parallel
         self._config, self._settings = config, settings
         self._ends = [eos_token_ids] if isinstance(eos_token_ids, int) else list(eos_token_ids)
         self._norm_head = bool(getattr(config, "norm_head", False))

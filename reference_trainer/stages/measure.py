@@ -1,11 +1,13 @@
 """Responses of a model to prompts, with the verifier's rewards: what selection, curation and general tuning measure."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from reference_trainer.model import hub_weights
 from reference_trainer.rollout import Rollout, Sampling, group_requests
 from reference_trainer.rollout.settings import make_rollout_engine
 from reference_trainer.stages.stage import StageRun
@@ -35,11 +37,13 @@ def sample(
     run: StageRun, model: Any, tokenizer: Any, prompts: Sequence[Prompt], samples: int, max_new_tokens: int
 ) -> tuple[list[Prompt], list[Rollout]]:
     """``samples`` responses a prompt at temperature 1, each with a seed of its own, and the prompt of each."""
-    engine = make_rollout_engine(run.recipe.rollout_engine, model, tokenizer.eos_token_id)
     requests = group_requests(
         [torch.tensor(prompt.tokens) for prompt in prompts], samples, run.seed, [prompt.id for prompt in prompts]
     )
-    return [prompt for prompt in prompts for _ in range(samples)], engine.generate(requests, Sampling(max_new_tokens))
+    with closing(make_rollout_engine(run.recipe.rollout_engine, model, tokenizer.eos_token_id)) as engine:
+        engine.update_weights(hub_weights(model))
+        rollouts = engine.generate(requests, Sampling(max_new_tokens))
+    return [prompt for prompt in prompts for _ in range(samples)], rollouts
 
 
 def verify(asked: list[Prompt], rollouts: list[Rollout], tokenizer: Any, verifier: Verifier) -> Measured:

@@ -1,7 +1,7 @@
 """The stages of reinforcement learning: C3PO on mathematics, then on code and science, and GRPO for comparison."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,10 @@ def reinforce(run: StageRun, config: RLStageConfig, start: Path | str, seed: int
     initial = load_checkpoint_model(checkpoint_to_start_from(run, "select"), run.recipe.model)
     rl = config.rl.model_copy(update={"seed": seed})
     engine = make_engine(run.recipe.engine, model, rl.objective, rl.optimizer, rl.rollout.temperature, initial)
-    sampler = make_rollout_engine(run.recipe.rollout_engine, model, tokenizer.eos_token_id)
     stream = PromptStream(load_prompts(run, tokenizer, config.domains), seed)
     torch.manual_seed(seed)
-    with verified_reward(tokenizer) as reward:
+    made = make_rollout_engine(run.recipe.rollout_engine, model, tokenizer.eos_token_id)
+    with closing(made) as sampler, verified_reward(tokenizer) as reward:
         trainer = RLTrainer(engine, sampler, stream, reward, rl)
 
         def after_step(metrics: dict[str, Any]) -> None:
