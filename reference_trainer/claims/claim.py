@@ -89,7 +89,7 @@ def over_seeds(statement: str, values: Sequence[float], unit: str, *, least: flo
     spread = math.sqrt(sum((v - mean) ** 2 for v in values) / (count - 1)) if count > 1 else math.nan
     if count < 3:
         return Part(statement, "not testable at this scale", f"{count} seeds are too few", tuple(values))
-    if spread == 0:
+    if spread <= 1e-9 * abs(mean):  # equal but for rounding
         p_value = 0.5**count if mean > least else 1.0
     else:
         p_value = float(stats.ttest_1samp(values, least, alternative="greater").pvalue)
