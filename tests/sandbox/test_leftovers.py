@@ -81,9 +81,11 @@ def run_mixed(count: int, warm_up: int) -> None:
         grown = psutil.Process().memory_info().rss - resident
         assert len(verdicts) == count
         assert "internal_error" not in verdicts
-        for key in ("descriptors", "threads", "mounts", "shared memory", "system v"):
+        for key in ("threads", "mounts", "shared memory", "system v"):
             assert after[key] <= warm[key] if isinstance(after[key], int) else after[key] == warm[key], key
-        assert len(after["processes"]) <= len(warm["processes"]) + 8  # a container or two may have been added meanwhile
+        # A container or two may have been added meanwhile; what a job leaked would be there a thousand times.
+        assert len(after["processes"]) <= len(warm["processes"]) + 8
+        assert after["descriptors"] <= warm["descriptors"] + 16
         assert grown < 16 << 20
     end = state_of_the_host()
     assert end == {**before, "threads": end["threads"]}
