@@ -12,13 +12,13 @@ import json
 import os
 import random
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 
+from harness.backends.drawing import Drawing, drawn
 from harness.backends.openai_wire import BadReply, Wire, error_message, needs_environment, normalise_base_url
 from harness.errors import UsageError
 from harness.types import Request, Sample, SamplingParams
@@ -93,17 +93,13 @@ class OpenAIBackend:
 
     def generate(self, benchmark: str, requests: Sequence[Request], params: SamplingParams) -> Iterator[Sample]:
         """Yields samples as they come; at most ``concurrency`` requests are unfinished at any time."""
-        run = _Run(self._options, self._url, self._wire, benchmark, params, iter(requests))
-        loop = self._loop
+        client = _Client(self._options, self._url, self._wire, benchmark, params)
         try:
-            loop.run_until_complete(run.start())
-            # The loop runs only while we wait, so what is done but not yet taken stays below the concurrency.
-            while loop.run_until_complete(run.wait()):
-                while run.done:
-                    yield run.done.popleft()
+            self._loop.run_until_complete(client.open())
+            yield from drawn(self._loop, Drawing(client.sample, iter(requests)), self._options.concurrency)
         finally:
-            loop.run_until_complete(run.stop())
-            self._wire = run.wire
+            self._loop.run_until_complete(client.close())
+            self._wire = client.wire
 
     def close(self) -> None:
         """Closes the event loop."""
@@ -131,28 +127,16 @@ class OpenAIBackend:
             return []
 
 
-class _Run:
-    """The requests of one ``generate``; everything here lives in one event loop."""
+class _Client:
+    """The connections of one ``generate``; everything here lives in one event loop."""
 
-    def __init__(
-        self,
-        options: OpenAIOptions,
-        url: str,
-        wire: Wire,
-        benchmark: str,
-        params: SamplingParams,
-        requests: Iterator[Request],
-    ) -> None:
+    def __init__(self, options: OpenAIOptions, url: str, wire: Wire, benchmark: str, params: SamplingParams) -> None:
         self.options, self.url, self.wire, self.benchmark, self.params = options, url, wire, benchmark, params
-        self.requests, self.done = requests, deque[Sample]()
-        self.error: BaseException | None = None
         self.last_success = time.monotonic()
-        self.wake = asyncio.Event()
-        self.workers: list[asyncio.Task[None]] = []
-        self.running = 0
+        self.session: aiohttp.ClientSession | None = None
 
-    async def start(self) -> None:
-        """Opens the connections' pool and starts the workers."""
+    async def open(self) -> None:
+        """Opens the connections' pool."""
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
             timeout=aiohttp.ClientTimeout(total=self.options.timeout_s, connect=30),
@@ -160,43 +144,19 @@ class _Run:
             # aiohttp would look for a proxy and a password again at every request, each in a thread.
             trust_env=needs_environment(self.url),
         )
-        self.running = self.options.concurrency
-        self.workers = [asyncio.create_task(self._work()) for _ in range(self.running)]
 
-    async def wait(self) -> bool:
-        """Waits until something is done; returns False when all is done and taken.
+    async def close(self) -> None:
+        """Closes the connections."""
+        if self.session is not None:
+            await self.session.close()
+
+    async def sample(self, request: Request) -> Sample:
+        """Asks until the server has answered.
 
         Raises:
-            UsageError: A request has failed for good.
+            UsageError: It has failed for good.
         """
-        while not self.done and self.running and self.error is None:
-            self.wake.clear()
-            await self.wake.wait()
-        if not self.done and self.error is not None:
-            raise self.error
-        return bool(self.done)
-
-    async def stop(self) -> None:
-        """Ends what still runs and closes the connections."""
-        for worker in self.workers:
-            worker.cancel()
-        await asyncio.gather(*self.workers, return_exceptions=True)
-        await self.session.close()
-
-    async def _work(self) -> None:
-        try:
-            for request in self.requests:
-                if self.error is not None:
-                    return
-                self.done.append(await self._sample(request))
-                self.wake.set()
-        except Exception as error:  # noqa: BLE001 - handed to the caller of wait()
-            self.error = self.error or error
-        finally:
-            self.running -= 1
-            self.wake.set()
-
-    async def _sample(self, request: Request) -> Sample:
+        assert self.session is not None
         url = self.url + self.wire.path(request)
         refusals = attempts = 0
         failing_since: float | None = None

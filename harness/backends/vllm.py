@@ -9,14 +9,14 @@ import gc
 import importlib.util
 import itertools
 import os
-from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from pydantic import ValidationError
 
 from harness.backends.checkpoint import find_checkpoint
+from harness.backends.drawing import Drawing, drawn
 from harness.backends.loading import first_line, load_tokenizer, quiet
 from harness.backends.text import PromptText, ends_on_disk
 from harness.backends.vllm_samples import (
@@ -144,16 +144,9 @@ class VllmBackend:
     def generate(self, benchmark: str, requests: Sequence[Request], params: SamplingParams) -> Iterator[Sample]:
         """Yields samples as they end; at most twice as many are unfinished as vLLM draws at once."""
         width = _AHEAD * self._engine.vllm_config.scheduler_config.max_num_seqs * self._options.data_parallel
-        run = _Run(lambda request: self._draw(benchmark, request, params), iter(requests))
-        loop = self._loop
-        try:
-            loop.run_until_complete(run.start(min(width, len(requests))))
-            # vLLM draws in processes of its own, also while this loop stands still and a sample is graded.
-            while loop.run_until_complete(run.wait()):
-                while run.done:
-                    yield run.done.popleft()
-        finally:
-            loop.run_until_complete(run.stop())
+        drawing = Drawing(lambda request: self._draw(benchmark, request, params), iter(requests))
+        # vLLM draws in processes of its own, also while this loop stands still and a sample is graded.
+        yield from drawn(self._loop, drawing, min(width, len(requests)))
 
     async def _draw(self, benchmark: str, request: Request, params: SamplingParams) -> Sample:
         from vllm import TokensPrompt
@@ -181,50 +174,6 @@ class VllmBackend:
         self._loop.close()
         del self._engine  # its destructor must not be left to the end of the interpreter
         gc.collect()
-
-
-class _Run:
-    """The requests of one ``generate``; everything here lives in one event loop."""
-
-    def __init__(self, draw: Callable[[Request], Coroutine[Any, Any, Sample]], requests: Iterator[Request]) -> None:
-        self.draw, self.requests, self.done = draw, requests, deque[Sample]()
-        self.error: BaseException | None = None
-        self.wake = asyncio.Event()
-        self.workers: list[asyncio.Task[None]] = []
-        self.running = 0
-
-    async def start(self, width: int) -> None:
-        """Starts as many workers, each with one request at a time."""
-        self.running = width
-        self.workers = [asyncio.create_task(self._work()) for _ in range(width)]
-
-    async def wait(self) -> bool:
-        """Waits until something is done; returns False when all is done and taken. Raises what a request raised."""
-        while not self.done and self.running and self.error is None:
-            self.wake.clear()
-            await self.wake.wait()
-        if not self.done and self.error is not None:
-            raise self.error
-        return bool(self.done)
-
-    async def stop(self) -> None:
-        """Aborts what still runs."""
-        for worker in self.workers:
-            worker.cancel()
-        await asyncio.gather(*self.workers, return_exceptions=True)
-
-    async def _work(self) -> None:
-        try:
-            for request in self.requests:
-                if self.error is not None:
-                    return
-                self.done.append(await self.draw(request))
-                self.wake.set()
-        except Exception as error:  # noqa: BLE001 - handed to the caller of wait()
-            self.error = self.error or error
-        finally:
-            self.running -= 1
-            self.wake.set()
 
 
 async def _start(arguments: "AsyncEngineArgs") -> "AsyncLLM":
