@@ -2,42 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from harness.errors import UsageError
 from reference_trainer.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from reference_trainer.engine import UpdateEngine
 from reference_trainer.metrics import MetricsLog
-
-
-class Trainer(Protocol):
-    """What ``run`` advances: ``RLTrainer`` and ``SFTTrainer``."""
-
-    @property
-    def engine(self) -> UpdateEngine:
-        """What updates the policy, on one rank or many."""
-        ...
-
-    @property
-    def steps(self) -> int:
-        """Steps done."""
-        ...
-
-    def step(self) -> tuple[dict[str, Any], dict[str, float]]:
-        """Does one more; returns its metrics and its timings."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that the next steps depend on, but for the global generators."""
-        ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores ``state_dict``."""
-        ...
+from reference_trainer.trainer import Trainer
 
 
 def run(
-    trainer: Trainer,
+    trainer: Trainer[Any],
     steps: int,
     folder: Path,
     *,

@@ -13,6 +13,7 @@ from reference_trainer.config import OptimizerConfig
 from reference_trainer.engine import UpdateBatch, UpdateEngine
 from reference_trainer.recipe import SFTConfig
 from reference_trainer.stream import Prompt, PromptStream
+from reference_trainer.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def sft_optimizer(config: SFTConfig, count: int) -> OptimizerConfig:
     )
 
 
-class SFTTrainer:
+class SFTTrainer(Trainer[SFTConfig]):
     """A supervised stage that advances one update a call; see ``loop.run``.
 
     Args:
@@ -73,11 +74,12 @@ class SFTTrainer:
     def __init__(self, engine: UpdateEngine, examples: Sequence[Example], config: SFTConfig, seed: int):
         if engine.objective != config.objective or engine.settings != sft_optimizer(config, len(examples)):
             raise UsageError("the engine was made with another objective or optimizer than the stage's settings")
-        self.engine, self.examples, self.config, self.seed = engine, list(examples), config, seed
-        self.steps = 0
+        sequences = (example.prompt + example.response for example in examples)
+        super().__init__(
+            engine, PromptStream([Prompt(str(i), tokens) for i, tokens in enumerate(sequences)], seed), config
+        )
+        self.examples = list(examples)
         self.per_epoch = steps_per_epoch(len(self.examples), config)
-        sequences = (example.prompt + example.response for example in self.examples)
-        self.stream = PromptStream([Prompt(str(i), tokens) for i, tokens in enumerate(sequences)], seed)
 
     @property
     def total_steps(self) -> int:
@@ -101,26 +103,6 @@ class SFTTrainer:
         metrics["epoch"] = self.steps / self.per_epoch
         seconds = time.perf_counter() - begin
         return metrics, {"seconds": seconds, "tokens_per_second": sum(batch.sizes) / seconds}
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that the next updates depend on, but for the global generators."""
-        return {
-            "settings": self.config.model_dump_json(),
-            "engine": self.engine.state_dict(),
-            "stream": self.stream.state_dict(),
-            "steps": self.steps,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores ``state_dict``.
-
-        Raises:
-            UsageError: The state is of other settings, another model, or other data.
-        """
-        self.config.refuse_other(type(self.config).model_validate_json(state["settings"]), "the checkpoint")
-        self.engine.load_state_dict(state["engine"])
-        self.stream.load_state_dict(state["stream"])
-        self.steps = int(state["steps"])
 
 
 def example_batch(examples: Sequence[Example]) -> UpdateBatch:

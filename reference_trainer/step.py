@@ -19,6 +19,7 @@ from reference_trainer.objective import Selection, fill_order, group_advantages,
 from reference_trainer.rollout import Rollout, RolloutEngine, Sampling, group_requests, response_seed
 from reference_trainer.rollout.distributed import DistributedRollouts, distributed_reward
 from reference_trainer.stream import Prompt, PromptStream
+from reference_trainer.trainer import Trainer
 
 # Verifies whole responses: for responses i = 0, 1, ... the prompt it answers and the response, to finite rewards.
 Reward = Callable[[Sequence[Prompt], Sequence[Rollout]], Sequence[float]]
@@ -48,7 +49,7 @@ class Iteration:
     batches: list[UpdateBatch]
 
 
-class RLTrainer:
+class RLTrainer(Trainer[RLConfig]):
     """A reinforcement-learning stage that advances one iteration a call.
 
     Args:
@@ -73,8 +74,8 @@ class RLTrainer:
         if engine.world_size > 1:
             sampler = DistributedRollouts(sampler, engine, getattr(sampler, "tensor_parallel", 1))
             reward = distributed_reward(reward, engine)
-        self.engine, self.sampler, self.stream, self.reward, self.config = engine, sampler, stream, reward, config
-        self.steps = 0
+        super().__init__(engine, stream, config)
+        self.sampler, self.reward = sampler, reward
 
     def step(self) -> tuple[dict[str, Any], dict[str, float]]:
         """One iteration; returns its metrics, a function of the seed, and its timings, which are not."""
@@ -148,26 +149,6 @@ class RLTrainer:
             select_from(experience, part, objective, ranks=ranks, generator=generator)
             for part in self._parts(experience)
         ]
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that the next iterations depend on, but for the global generators."""
-        return {
-            "settings": self.config.model_dump_json(),
-            "engine": self.engine.state_dict(),
-            "stream": self.stream.state_dict(),
-            "steps": self.steps,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores ``state_dict``.
-
-        Raises:
-            UsageError: The state is of other settings, another model, or other prompts.
-        """
-        self.config.refuse_other(RLConfig.model_validate_json(state["settings"]), "the checkpoint")
-        self.engine.load_state_dict(state["engine"])
-        self.stream.load_state_dict(state["stream"])
-        self.steps = int(state["steps"])
 
 
 def select_from(
