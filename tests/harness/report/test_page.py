@@ -11,40 +11,18 @@ import pytest
 from harness.report import page as report_page
 from harness.report.comparison import render_comparison
 from harness.scoring_results import evaluate
+from tests.browser import SIZES, Opened, needs_chromium, started
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (apt-get install chromium)")
-
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
-SIZES = {"wide": {"width": 1280, "height": 900}, "narrow": {"width": 390, "height": 844}}
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
+    yield from started()
 
 
-class Opened:
-    """A page with everything that it complained about, asked for or popped up."""
-
-    def __init__(self, browser: Any, path: Path, size: str = "wide", scheme: str = "light") -> None:
-        context = browser.new_context(viewport=SIZES[size], color_scheme=scheme, offline=True)
-        self.page = context.new_page()
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.complaints.append(dialog.message), dialog.dismiss()))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
+class Report(Opened):
+    """What these tests ask of a page."""
 
     def wait(self, condition: str) -> None:
         """Polls from outside: the page's policy forbids the evaluation that the library's own waiting needs."""
@@ -57,15 +35,15 @@ class Opened:
         return int(self.page.inner_text("#found").split(" ")[0].replace(",", ""))
 
 
-Open = Callable[..., Opened]
+Open = Callable[..., Report]
 
 
 @pytest.fixture
 def visit(browser: Any) -> Iterator[Open]:
-    opened: list[Opened] = []
+    opened: list[Report] = []
 
-    def go(path: Path, size: str = "wide", scheme: str = "light") -> Opened:
-        opened.append(Opened(browser, path, size, scheme))
+    def go(path: Path, size: str = "wide", scheme: str = "light") -> Report:
+        opened.append(Report(browser, path, size, scheme))
         return opened[-1]
 
     yield go

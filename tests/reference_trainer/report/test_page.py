@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,37 +12,18 @@ import yaml
 from reference_trainer.gates.record import Check, Judgement, write_record
 from reference_trainer.metrics import read_rows
 from reference_trainer.report import write_report
+from tests.browser import Opened, needs_chromium, started
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (apt-get install chromium)")
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-SIZES = {"wide": {"width": 1280, "height": 900}, "narrow": {"width": 390, "height": 844}}
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
+    yield from started()
 
 
-class Opened:
-    """A page with everything that it complained about, asked for or popped up."""
-
-    def __init__(self, browser: Any, path: Path, size: str = "wide", scheme: str = "light") -> None:
-        self.context = browser.new_context(viewport=SIZES[size], color_scheme=scheme, offline=True)
-        self.page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.complaints.append(dialog.message), dialog.dismiss()))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
+class Report(Opened):
+    """What these tests ask of a page."""
 
     def panel(self, stage: str, title: str) -> Any:
         """The figure of a stage by the beginning of its title."""
@@ -55,15 +35,15 @@ class Opened:
         return [row.locator("td").all_text_contents() for row in rows.all()]
 
 
-Open = Callable[..., Opened]
+Open = Callable[..., Report]
 
 
 @pytest.fixture
 def visit(browser: Any) -> Iterator[Open]:
-    opened: list[Opened] = []
+    opened: list[Report] = []
 
-    def go(path: Path, size: str = "wide", scheme: str = "light") -> Opened:
-        opened.append(Opened(browser, path, size, scheme))
+    def go(path: Path, size: str = "wide", scheme: str = "light") -> Report:
+        opened.append(Report(browser, path, size, scheme))
         return opened[-1]
 
     yield go
