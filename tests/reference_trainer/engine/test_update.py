@@ -1,8 +1,6 @@
 """The update against the equations on one unsplit batch, and what must not change it."""
 
-import threading
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import pytest
@@ -15,45 +13,9 @@ from harness.errors import CheckFailed, UsageError
 from reference_trainer.config import ObjectiveConfig, OptimizerConfig
 from reference_trainer.engine import OneProcessEngine, UpdateBatch
 from reference_trainer.objective import balance_loss, expert_load, kl_per_token, router_sums, token_entropy, z_loss
+from tests.reference_trainer.engine.probe import EXACT, STRONG, Probe, assert_same_metrics, gradient_of
 
-EXACT = {"rtol": 0, "atol": 1e-12}
 FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-# Coefficients large enough for every term to move the gradient.
-STRONG = {
-    "kl_coefficient": 0.3,
-    "entropy_coefficient": 0.2,
-    "balance_coefficient": 0.5,
-    "z_coefficient": 0.1,
-}
-
-
-class Probe(OneProcessEngine):
-    """Keeps the gradient of the last update, before clipping."""
-
-    def _apply_gradients(self, rate: float) -> float:
-        self.gradient = {n: p.grad.clone() for n, p in self.scorer.model.named_parameters() if p.grad is not None}
-        return super()._apply_gradients(rate)
-
-
-def gradient_of(
-    model: Any, batch: UpdateBatch, tokens: int = 10**6, block: int | None = None, **objective: Any
-) -> tuple[dict, dict]:
-    settings_ = OptimizerConfig(micro_batch_tokens=tokens, block_tokens=block)
-    engine = Probe(model, ObjectiveConfig(**{**STRONG, **objective}), settings_)
-    for parameter in engine.reference.parameters() if engine.reference else ():
-        parameter.data += 0.05 * torch.sin(torch.arange(parameter.numel()).view(parameter.shape).to(parameter))
-    (prepared,) = engine.prepare([batch])
-    metrics = engine.update(prepared)
-    return engine.gradient, metrics
-
-
-def assert_same_metrics(got: dict[str, Any], wanted: dict[str, Any]) -> None:
-    assert got.keys() == wanted.keys()
-    for name, value in wanted.items():
-        if isinstance(value, list):
-            torch.testing.assert_close(torch.tensor(got[name]), torch.tensor(value), **EXACT, msg=name)
-        else:
-            assert got[name] == pytest.approx(value, abs=1e-12), name
 
 
 def by_the_equations(model: Any, reference: Any, batch: UpdateBatch, objective: ObjectiveConfig) -> torch.Tensor:
@@ -146,78 +108,6 @@ def test_order_of_the_sequences_changes_nothing(model, batch, lengths, seed, ord
     moved, _ = gradient_of(model(), made.take([i for i in order if i < len(made)]), 30)
     for name in plain:
         torch.testing.assert_close(moved[name], plain[name], **EXACT, msg=name)
-
-
-class Meeting:
-    """An all-reduce among threads, each of which plays a rank."""
-
-    def __init__(self, ranks: int):
-        self.barrier, self.values = threading.Barrier(ranks, timeout=60), [None] * ranks
-
-    def gather(self, rank: int, value: Any) -> list[Any]:
-        self.values[rank] = value
-        self.barrier.wait()
-        values = list(self.values)
-        self.barrier.wait()
-        return values
-
-
-class Rank(Probe):
-    """An executor that keeps the contract of ``UpdateEngine`` for several ranks."""
-
-    def join(self, meeting: Meeting, rank: int, ranks: int) -> "Rank":
-        self.meeting, self.rank, self.world_size = meeting, rank, ranks
-        self.passes = self.forwards = 0
-        return self
-
-    def _score(self, batch, **kwargs):
-        self.forwards += 1
-        return super()._score(batch, **kwargs)
-
-    def _sum_over_ranks(self, values):
-        return torch.stack(self.meeting.gather(self.rank, values)).sum(0)
-
-    def _max_over_ranks(self, value):
-        return max(self.meeting.gather(self.rank, value))
-
-    def _backward(self, loss):
-        self.passes += 1
-        super()._backward(loss)
-
-    def _apply_gradients(self, rate):
-        for parameter in self.scorer.model.parameters():
-            parameter.grad = self._sum_over_ranks(parameter.grad)
-        return super()._apply_gradients(rate)
-
-
-@pytest.mark.parametrize(("lengths", "ranks"), [([5, 1, 7, 3, 3], 2), ([8, 2], 3), ([4, 4, 4, 4, 4, 4, 9], 2)])
-@pytest.mark.parametrize(("tokens", "block"), [(12, None), (30, 12), (10**6, None), (10**6, 12)])
-def test_number_of_ranks_changes_nothing(model, batch, lengths, ranks, tokens, block):
-    """Also with ranks that hold no sequence, or fewer passes or blocks than others."""
-    objective = ObjectiveConfig(**STRONG)
-    optimizer = OptimizerConfig(micro_batch_tokens=tokens, block_tokens=block)
-    alone = Probe(model(), objective, optimizer)
-    expected = alone.update(*alone.prepare([batch(lengths)]))
-
-    meeting, engines = Meeting(ranks), []
-    for rank in range(ranks):
-        engines.append(Rank(model(), objective, optimizer).join(meeting, rank, ranks))
-    results: list[Any] = [None] * ranks
-
-    def work(rank: int) -> None:
-        engine = engines[rank]
-        results[rank] = engine.update(*engine.prepare([batch(lengths).share(rank, ranks)]))
-
-    threads = [threading.Thread(target=partial(work, rank), daemon=True) for rank in range(ranks)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=120)
-    assert len({(engine.passes, engine.forwards) for engine in engines}) == 1
-    for engine, metrics in zip(engines, results, strict=True):
-        for name in alone.gradient:
-            torch.testing.assert_close(engine.gradient[name], alone.gradient[name], **EXACT, msg=name)
-        assert_same_metrics(metrics, expected)
 
 
 def test_one_update_a_rollout_takes_the_current_policy_as_old_and_more_recompute_it_once(model, batch):
