@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +122,18 @@ def through_lm_eval(benchmarks: dict[str, tuple[Card, list[Problem]]], data: Pat
     return {name: evaluated["results"][f"ringlite_{name}"]["avg_at_n,all"] for name in benchmarks}
 
 
-def same(scores: dict[str, float]) -> Any:
-    """Equal but for the rounding of sums: lm-eval adds the problems' means one by one, numpy adds them in pairs."""
-    return pytest.approx(scores, rel=1e-12, abs=0)
+def counted(scores: dict[str, float], benchmarks: dict[str, tuple[Card, list[Problem]]]) -> dict[str, Fraction]:
+    """Each score as the exact share of right answers that it is the float of.
+
+    lm-eval adds the problems' means one by one and numpy in pairs, so the floats may differ in the last bit; shares with
+    the denominator of all answers lie far apart, so what a float stands for cannot be mistaken.
+    """
+    shares = {}
+    for name, score in scores.items():
+        answers = N * len(benchmarks[name][1])
+        shares[name] = Fraction(round(score * answers), answers)
+        assert abs(float(shares[name]) - score) < 1e-12, (name, score)
+    return shares
 
 
 def test_lm_eval_and_score_agree_on_all_problems_of_the_gated_benchmarks(made_up: Path, tmp_path: Path) -> None:
@@ -131,7 +141,7 @@ def test_lm_eval_and_score_agree_on_all_problems_of_the_gated_benchmarks(made_up
     assert {name: len(benchmarks[name][1]) for name in MADE_UP} == {"cnmo24": 18, "livemathbench": LARGEST}
     gated = {name: benchmarks[name] for name in MADE_UP}
     ours = scored(gated, made_up, tmp_path, LARGEST)
-    assert through_lm_eval(gated, made_up, LARGEST) == same(ours)
+    assert counted(through_lm_eval(gated, made_up, LARGEST), gated) == counted(ours, gated)
     assert ours == {name: pytest.approx(1 / 3) for name in MADE_UP}
 
 
@@ -148,5 +158,6 @@ def test_lm_eval_and_score_agree_on_every_benchmark(made_up: Path, tmp_path: Pat
     assert len(benchmarks) >= 10
     assert benchmarks.keys() >= set(MADE_UP)
     ours = scored(benchmarks, made_up, tmp_path, LIMIT)
-    assert through_lm_eval(benchmarks, made_up, LIMIT) == same(ours)
+    theirs = through_lm_eval(benchmarks, made_up, LIMIT)
+    assert counted(theirs, benchmarks) == counted(ours, benchmarks)
     assert ours == {name: pytest.approx(0.0 if name == "livecodebench" else 1 / 3) for name in benchmarks}
