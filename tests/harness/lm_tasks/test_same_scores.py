@@ -125,8 +125,8 @@ def through_lm_eval(benchmarks: dict[str, tuple[Card, list[Problem]]], data: Pat
 def counted(scores: dict[str, float], benchmarks: dict[str, tuple[Card, list[Problem]]]) -> dict[str, Fraction]:
     """Each score as the exact share of right answers that it is the float of.
 
-    lm-eval adds the problems' means one by one and numpy in pairs, so the floats may differ in the last bit; shares with
-    the denominator of all answers lie far apart, so what a float stands for cannot be mistaken.
+    lm-eval adds the problems' means one by one and numpy in pairs, so the floats may differ in the last bit; shares
+    with the denominator of all answers lie far apart, so what a float stands for cannot be mistaken.
     """
     shares = {}
     for name, score in scores.items():
