@@ -61,7 +61,15 @@ class TwoNodes:
         return psutil.Process(node.all_processes["raylet"][0].process.pid)
 
     def _hosts(self, node: Any) -> list[psutil.Process]:
-        return [child for child in self._raylet(node).children() if "Host" in " ".join(child.cmdline())]
+        return [child for child in self._raylet(node).children() if "Host" in _command_line(child)]
+
+
+def _command_line(process: psutil.Process) -> str:
+    """Empty for a process that has ended, whether or not its parent has reaped it."""
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
 
 
 @pytest.fixture(scope="package")
