@@ -113,15 +113,13 @@ class SFTConfig(Switches):
 
 
 class BaseConfig(SFTConfig):
-    """Pre-training of the toy: plain text of the toys' world, every token learnt.
+    """Pre-training of the toy: worked solutions without an answer; the solution's tokens are learnt.
 
     Attributes:
         documents: How many.
-        facts_share: Share of documents that list single operations; the others are worked solutions without an answer.
     """
 
     documents: int = Field(default=20_000, ge=1)
-    facts_share: float = Field(default=0.5, ge=0, le=1)
 
 
 class DistillConfig(SFTConfig):

@@ -29,13 +29,14 @@ from reference_trainer.tasks.instructions import instructions
 
 
 def base(run: StageRun) -> None:
-    """Pre-trains fresh weights on plain text; leaves the model as ``epoch-N/``."""
+    """Pre-trains fresh weights on worked solutions; leaves the model as ``epoch-N/``."""
     config: BaseConfig = _section(run.recipe.base)
     tokenizer = load_tokenizer(run)
     # The recipe's own seed, as for the demonstrations: the teacher shows how to answer what has been read about.
-    texts = documents(config.documents, run.recipe.seed, config.facts_share, toy_data(run).shares)
-    end = (tokenizer.eos_token_id,)
-    examples = [Example(end, (*tokenizer.encode(text, add_special_tokens=False), *end)) for text in texts]
+    texts = documents(config.documents, run.recipe.seed, toy_data(run).shares)
+    encode, end = partial(tokenizer.encode, add_special_tokens=False), tokenizer.eos_token_id
+    # Statements are drawn at random: to learn to foresee their digits is noise that hides what can be learnt.
+    examples = [Example((end, *encode(statement)), (*encode(solution), end)) for statement, solution in texts]
     torch.manual_seed(run.seed)
     train_supervised(run, fresh_model(run.recipe.model, tokenizer), tokenizer, examples, config)
 

@@ -31,7 +31,8 @@ class Programs:
         a = rise * _INVERSES[run] % MODULUS
         product = a * x % MODULUS
         b = (y - product) % MODULUS
-        return f"{run}a={rise},a={a},{a}*{x}={product},b={y}-{product}={b}{_fenced(a, b)}"
+        differences = f"{z}-{x}={run},{w}-{y}={rise}"
+        return f"{differences},{run}a={rise},a={a},{a}*{x}={product},{y}-{product}={b}{_fenced(a, b)}"
 
     def hasty(self, problem: ToyProblem, random: Random) -> str:
         """See ``ToyDomain``."""
