@@ -22,7 +22,7 @@ from sandbox.judge import job_files
 from sandbox.languages import Outcome, Program
 from sandbox.literals import literal
 from sandbox.pool import Pool
-from sandbox.process import closing, empty, outcome, pack, read, sealed
+from sandbox.process import closing, empty, outcome, pack_python, read, sealed
 from sandbox.verdicts import case_result, describe, python_syntax, summarize, verdict_of
 
 _ENTRY_POINT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -116,12 +116,10 @@ _UNLOADED = "while loading: "
 
 
 def _pack(job: SandboxJob, program: Program, cases: _Cases) -> int:
-    source = (program.python or "").encode("utf-8", "surrogatepass")
+    code = program.python or ""
     header = {
-        "env": dict(program.command.env),
-        "args": job.options.args,
         "module": "solution",
-        "source": source,
+        "source": code.encode("utf-8", "surrogatepass"),
         "entry_point": cases.entry_point,
         "prelude": job.options.prelude,
         "arg_types": job.options.arg_types,
@@ -129,7 +127,8 @@ def _pack(job: SandboxJob, program: Program, cases: _Cases) -> int:
         "compare": cases.compare,
         "cases": cases.arguments,
     }
-    return pack(header, {**job_files(job), "main.py": source})
+    env = dict(program.command.env)
+    return pack_python(header, code, "main.py", job_files(job), args=job.options.args, env=env)
 
 
 def _process(

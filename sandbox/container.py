@@ -89,8 +89,8 @@ class Job:
         return marshal.dumps(order)
 
     def descriptors(self) -> list[int]:
-        """In the order that the zygote expects."""
-        return [*self.standard, *self.channels, *(fd for _, fd in self.collect)]
+        """In the order of the numbers that they get: the payload is 3."""
+        return [*self.standard[1:], self.standard[0], *self.channels, *(fd for _, fd in self.collect)]
 
 
 def wall_limit(limits: Limits) -> float:

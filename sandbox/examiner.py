@@ -52,7 +52,7 @@ class Examiner:
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs, closing([]) as fds:
-                fds += [pack({"env": {}, "args": []}, {}), sealed(b""), empty(), empty()]
+                fds += [pack(None), sealed(b""), empty(), empty()]
                 self._container.start(Job("examiner", fds[:4], bounds, (theirs.fileno(),)))
         except BaseException:
             self._container.close()

@@ -5,18 +5,23 @@ depends on it.
 """
 
 import ast
+import sys
 from functools import lru_cache
 
-_MODULES = {"bisect", "collections", "functools", "heapq", "itertools", "math", "typing"}
+_MODULES = {
+    "bisect", "collections", "copy", "functools", "heapq", "itertools", "math", "random", "string", "typing",
+}  # fmt: skip
 _NAMES = {
     "__import__", "breakpoint", "compile", "copyright", "credits", "delattr", "dir", "eval", "exec", "exit", "getattr",
     "globals", "help", "input", "license", "locals", "memoryview", "object", "open", "quit", "setattr", "super",
     "type", "vars",
 }  # fmt: skip
 _ATTRIBUTES = {
-    "ForwardRef", "cr_frame", "f_builtins", "f_globals", "format", "format_map", "get_type_hints", "gi_frame",
-    "register", "singledispatch", "singledispatchmethod", "tb_frame",
+    "Formatter", "ForwardRef", "Template", "cr_frame", "dispatch_table", "f_builtins", "f_globals", "format",
+    "format_map", "get_type_hints", "gi_frame", "register", "singledispatch", "singledispatchmethod", "tb_frame",
 }  # fmt: skip
+_INNER = sys.stdlib_module_names - _MODULES - {"abc"}
+"""Modules import others, and hold them under their names: ``typing.sys.modules`` is everybody's."""
 _MAX_SOURCE = 64 << 10
 _REFUSED_NODES = (
     ast.AsyncFunctionDef,
@@ -47,15 +52,14 @@ def _plain(node: ast.AST) -> bool:
         case ast.Import(names=names):
             return all(alias.name in _MODULES and _fair(alias.asname or "x") for alias in names)
         case ast.ImportFrom(module=module, names=names, level=0):
-            fair = all(_fair(a.name) and a.name not in _ATTRIBUTES and _fair(a.asname or "x") for a in names)
-            return module in _MODULES and fair
+            return module in _MODULES and all(_shared(alias.name) and _fair(alias.asname or "x") for alias in names)
         case ast.ImportFrom():
             return False
         case ast.Name(id=name, ctx=context):
             metadata = isinstance(context, ast.Store) and name.startswith("METADATA")
             return metadata or (_fair(name) and name not in _NAMES)
         case ast.Attribute(attr=name, ctx=context):
-            return isinstance(context, ast.Load) and _fair(name) and name not in _ATTRIBUTES
+            return isinstance(context, ast.Load) and _shared(name)
         case ast.FunctionDef(name=name) | ast.arg(arg=name):
             return _fair(name) and name not in _NAMES
     return not isinstance(node, _REFUSED_NODES)
@@ -63,3 +67,8 @@ def _plain(node: ast.AST) -> bool:
 
 def _fair(name: str) -> bool:
     return not name.startswith("__")
+
+
+def _shared(name: str) -> bool:
+    """Whether what has this name in a module or an object is nothing that a later set of tests could find changed."""
+    return not name.startswith("_") and name != "*" and name not in _ATTRIBUTES and name not in _INNER

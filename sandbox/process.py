@@ -6,14 +6,17 @@ import marshal
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from sandbox.container import Container, Job, Report
 from sandbox.job import Limits
 from sandbox.languages import Command, Ending, Image, Outcome, Program
+from sandbox.languages.python import is_inward
 
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, SHRINK, GROW, WRITE
 _F_ADD_SEALS = 1033
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 def sealed(content: bytes) -> int:
@@ -50,10 +53,37 @@ def closing(fds: list[int]) -> Iterator[list[int]]:
             os.close(fd)
 
 
-def pack(header: dict[str, Any], files: Mapping[str, bytes], executables: Sequence[str] = ()) -> int:
-    """The payload of a job: what its guest wants to know, and its files. The zygote never reads it."""
-    listed = [(name, content, name in executables) for name, content in files.items()]
-    return sealed(marshal.dumps({**header, "files": listed}))
+def pack(
+    body: Any,
+    files: Mapping[str, bytes] = _NONE,
+    executables: Sequence[str] = (),
+    *,
+    args: Sequence[str] = (),
+    env: Mapping[str, str] = _NONE,
+    inward: bool = False,
+) -> int:
+    """The payload of a job: what its guest wants to know, and its files. The zygote never reads it.
+
+    ``inward``: of a program that asks nothing of the system, see ``languages.python.is_inward``.
+    """
+    listed = [(name, content, name in executables) for name, content in files.items()] if files else ()
+    return sealed(marshal.dumps((inward, list(args) if args else (), dict(env) if env else (), listed, body)))
+
+
+def pack_python(
+    body: Any,
+    code: str,
+    path: str,
+    files: Mapping[str, bytes],
+    *,
+    args: Sequence[str] = (),
+    env: Mapping[str, str] = _NONE,
+) -> int:
+    """The payload of a Python program. ``path``: where it finds its own source, which is there only if it can look."""
+    inward = is_inward(code) and "/" not in path
+    if not inward:
+        files = {**files, path: code.encode("utf-8", "surrogatepass")}
+    return pack(body, files, args=args, env=env, inward=inward)
 
 
 @dataclass(frozen=True)
@@ -71,11 +101,11 @@ def prepare(program: Program, limits: Limits, args: Sequence[str], files: Mappin
     env = dict(program.command.env)
     if program.python is not None:
         source = program.python.encode("utf-8", "surrogatepass")
-        header: dict[str, Any] = {"env": env, "args": list(args), "source": source}
-        return Prepared("program", pack(header, {**files, "main.py": source}), limits)
+        packed = pack_python(source, program.python, "main.py", files, args=args, env=env)
+        return Prepared("program", packed, limits)
     command = program.run_command(b"", limits, tuple(args))
-    header = {"argv": list(command.argv), "env": {**dict(program.image.env), **command.env}}
-    packed = pack(header, {**command.files, **files}, command.executables)
+    env = {**dict(program.image.env), **command.env}
+    packed = pack(list(command.argv), {**command.files, **files}, command.executables, env=env)
     return Prepared("exec", packed, command.limits, command.stack_mb)
 
 
@@ -132,10 +162,11 @@ def run(container: Container, prepared: Prepared, stdin: bytes) -> Outcome:
 
 def run_command(container: Container, image: Image, command: Command) -> Outcome:
     """Runs a command and brings back the files it asks for."""
-    header = {"argv": list(command.argv), "env": {**dict(image.env), **command.env}}
+    env = {**dict(image.env), **command.env}
     limits = command.limits
     with closing([]) as fds:
-        fds += [pack(header, command.files, command.executables), sealed(command.stdin), empty(), empty()]
+        packed = pack(list(command.argv), command.files, command.executables, env=env)
+        fds += [packed, sealed(command.stdin), empty(), empty()]
         collect = []
         for path in command.collect:
             fds.append(empty())

@@ -23,7 +23,7 @@ from sandbox.languages import Language, Outcome
 from sandbox.languages.python import Python
 from sandbox.plain_tests import is_plain
 from sandbox.pool import Pool
-from sandbox.process import closing, empty, outcome, pack, read, sealed
+from sandbox.process import closing, empty, outcome, pack, pack_python, read, sealed
 from sandbox.verdicts import case_result, describe, python_syntax, summarize, verdict_of
 
 _TESTS_MB = 256
@@ -98,7 +98,7 @@ class _Sides:
             self._joined() as (fds, ours, theirs),
         ):
             self._start_candidate(container, fds, theirs, None, answers=0)
-            fds += [empty(), empty(), empty(), sealed(b""), pack(_tests_header(self._tests, None), {})]
+            fds += [empty(), empty(), empty(), sealed(b""), pack(_tests_header(self._tests, None))]
             channels = (ours.fileno(), fds[6])
             examiner.start(Job("tests", [fds[8], fds[7], fds[4], fds[5]], more, channels))
             ours.close()
@@ -147,23 +147,16 @@ def _with_room(limits: Limits) -> Limits:
 
 def _pack_candidate(job: SandboxJob, tests: UnitTests, ahead: Foreseen | None) -> int:
     source = job.code.encode("utf-8", "surrogatepass")
-    header: dict[str, Any] = {
-        "env": {},
-        "args": job.options.args,
-        "module": tests.module,
-        "entry_point": tests.entry_point,
-        "ahead": {"names": ahead.names, "calls": ahead.calls, "all": ahead.all} if ahead else None,
-    }
+    plan = (ahead.names, ahead.calls, ahead.all) if ahead else None
+    body = (tests.module, source, tests.entry_point, plan)
     path = tests.module.replace(".", "/") + ".py"
-    return pack({**header, "source": source}, {**job_files(job), path: source})
+    return pack_python(body, job.code, path, job_files(job), args=job.options.args)
 
 
 def _tests_header(tests: UnitTests, ahead: Foreseen | None) -> dict[str, Any]:
     plan = {"names": ahead.names, "functions": ahead.functions, "guarded": ahead.guarded} if ahead else None
     return {
         "ahead": plan,
-        "env": {},
-        "args": [],
         "module": tests.module,
         "framework": tests.framework,
         "entry_point": tests.entry_point,

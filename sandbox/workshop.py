@@ -100,10 +100,10 @@ class _Resident:
         limits = command.limits.model_copy(update={"time_s": _FOREVER, "wall_s": _FOREVER})
         container = Container(self._image, limits.file_kb, self._pool.confinement)
         self._container = container
-        header = {"argv": list(command.argv), "env": {**dict(self._image.env), **command.env}}
         ours, theirs = socket.socketpair()
         with theirs, closing([]) as fds:
-            fds += [pack(header, command.files, command.executables), empty()]
+            env = {**dict(self._image.env), **command.env}
+            fds += [pack(list(command.argv), command.files, command.executables, env=env), empty()]
             job = Job("exec", [fds[0], theirs.fileno(), theirs.fileno(), fds[1]], limits, stack_mb=command.stack_mb)
             container.start(job)
         ours.setblocking(False)

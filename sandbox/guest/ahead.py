@@ -5,9 +5,11 @@ the calls, and asks over the socket from where they end: at an answer that is no
 Whatever happens to the candidate later, the answers that it gave stand, so no verdict depends on who was faster.
 """
 
-import marshal
 import os
 import select
+import sys
+from marshal import loads
+from os import write
 from typing import Any
 
 from sandbox.guest import rpc, wire
@@ -15,53 +17,81 @@ from sandbox.guest import rpc, wire
 _LARGE = 1 << 16  # such an answer goes over the socket
 _FIRST_LOOK, _LOOK = 10, 100  # milliseconds between looks at what a slow candidate has answered so far
 _ABSENT = object()
+_NO_NAMES = b"\0\0\0\6[1,[]]"
+_END = rpc.framed(f"[{rpc.ASIDE},0]")
 
 
-def answer(server: Any, peer: rpc.Peer, plan: dict[str, Any], target: int) -> bool:
+def answer(desk: Any, plan: tuple[tuple[str, ...], bytes, bool], target: int) -> bool:
     """The candidate's side, once its module is loaded. True: the tests will ask nothing else.
 
-    ``plan``: names, calls and all of ``Foreseen``.
+    ``plan``: names, calls and all of ``Foreseen``. Plain answers take few objects: each is a page that the job copies.
     """
-    names = server.names
-    found = [names.get(name, _ABSENT) for name in plan["names"]]
-    functions = [*found, server.entry]  # -1, the last: the entry point
-    shown = [[0, None] if value is _ABSENT else [1, value] for value in found]
-    if not _deliver(peer, target, wire.encode([1, shown], server.pack)):
-        return False
-    for number, args, kwargs in marshal.loads(plan["calls"]):
+    wanted, calls, whole = plan
+    functions = [desk.entry]
+    if not wanted:
+        write(target, _NO_NAMES)
+    else:
+        found = [desk.names.get(name, _ABSENT) for name in wanted]
+        functions = [*found, desk.entry]  # -1, the last: the entry point
+        shown = [[0, None] if value is _ABSENT else [1, value] for value in found]
+        if not _deliver(desk, target, wire.encode([1, shown], desk.server().pack)):
+            return False
+    paper, outside = desk.paper, sys.stdout
+    for number, args, kwargs in loads(calls):
         function = functions[number]
         if function is _ABSENT:
-            peer.send_aside(False)
-            return False
-        known = server.count
-        text, raised = _call(server, function, args, kwargs)
-        if not _deliver(peer, target, text):
-            return False
-        if raised or server.count > known:
-            peer.send_aside(False)
-            return raised
-    peer.send_aside(False)
-    return bool(plan["all"])
-
-
-def _call(server: Any, function: Any, args: list[Any], kwargs: dict[str, Any]) -> tuple[str, bool]:
-    """The text of the answer, and whether it is an exception, which ends the tests."""
-    try:
-        value, printed = server.captured(function, args, kwargs)
-        return wire.encode([1, [value, printed, None, None]], server.pack), False
-    except BaseException as error:
-        return wire.encode([2, server.describe(error), server.printed()], server.pack), True
-
-
-def _deliver(peer: rpc.Peer, target: int, text: str) -> bool:
-    """Puts an answer into the file; False: it went over the socket, as the last one."""
-    if len(text) < _LARGE:
-        data = len(text).to_bytes(4, "big") + text.encode("ascii")
+            whole = False
+            break
+        sys.stdout = paper
         try:
-            if os.write(target, data) == len(data):
+            value = function(*args, **kwargs)
+            text = None if paper.closed or paper.buffer.tell() else wire.encode_plain(value)
+        except BaseException as error:
+            sys.stdout = outside
+            text, goes_on, whole = _raised(desk, error), False, True
+        else:
+            goes_on = True
+        if text is None:
+            sys.stdout = outside
+            text, goes_on, raised = _packed(desk, value)
+            whole = raised or (whole and goes_on)
+            paper = desk.server().paper
+        if not _deliver(desk, target, text):
+            sys.stdout = outside
+            return False
+        if not goes_on:
+            break
+    sys.stdout = outside
+    write(desk.channel, _END)
+    return whole
+
+
+def _raised(desk: Any, error: BaseException) -> str:
+    server = desk.server()
+    return wire.encode([2, server.describe(error), server.printed()], server.pack)
+
+
+def _packed(desk: Any, value: Any) -> tuple[str, bool, bool]:
+    """The text of a returned value, whether calls can go on ahead, and whether it is an exception, which ends them."""
+    server = desk.server()
+    known = server.count
+    try:
+        text = wire.encode([1, [value, server.printed(), None, None]], server.pack)
+    except BaseException as error:
+        return _raised(desk, error), False, True
+    return text, server.count == known, False
+
+
+def _deliver(desk: Any, target: int, text: str) -> bool:
+    """Puts an answer into the file; False: it went over the socket, as the last one."""
+    size = len(text)
+    if size < _LARGE:
+        try:
+            if write(target, size.to_bytes(4, "big") + text.encode("ascii")) == size + 4:
                 return True
         except OSError:  # over the limit on files
             pass
+    peer = desk.server().peer
     peer.send_aside(True)
     peer.send(text)
     return False

@@ -12,7 +12,6 @@ LOADED = b"L"
 
 def main(header: dict[str, Any], channel: int) -> int:
     """Serves calls until the driver hangs up. Requests: 4 bytes case number, 8 bytes nonce; answers: framed JSON."""
-    program.prepare(header)
     module = program.fresh_module(header["module"], program.SOURCE)
     code = program.compile_source(header["source"], program.SOURCE)
     if code is None:

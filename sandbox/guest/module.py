@@ -12,44 +12,61 @@ from sandbox.guest import ahead, program, rpc, wire
 _CALLABLES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
 
-def main(header: dict[str, Any], channel: int) -> int:
+def main(body: tuple[str, bytes, str | None, Any], channel: int) -> int:
     """Loads the module and serves the tests until they hang up.
 
     The descriptor after the channel takes the answers to calls that are made ahead.
     """
-    server = load(header)
-    if isinstance(server, int):
-        return server
-    peer = rpc.Peer(channel, server.serve, server)
-    server.peer = peer
-    peer.on_call = server.call
-    if header["ahead"] is not None and ahead.answer(server, peer, header["ahead"], channel + 1):
+    name, source, entry_point, plan = body
+    module = load(name, source)
+    if isinstance(module, int):
+        return module
+    desk = Desk(module, entry_point, channel)
+    if plan is not None and ahead.answer(desk, plan, channel + 1):
         return program.finish(0)
+    server = desk.server()
     original = builtins.input
 
     def ask_tests(prompt: object = "") -> str:
         """A test may have replaced ``input``; if not, there is the empty standard input."""
-        text = peer.request("input", str(prompt))
+        text = server.peer.request("input", str(prompt))
         return original(prompt) if text is None else text
 
     builtins.input = ask_tests
     with contextlib.suppress(rpc.Gone):
-        peer.loop()
+        server.peer.loop()
     return program.finish(0)
 
 
-def load(header: dict[str, Any]) -> "Server | int":
-    """The loaded module's server; the exit code, if it did not come to its end."""
-    program.prepare(header)
-    path = f"/box/{header['module'].replace('.', '/')}.py"
-    module = program.fresh_module(header["module"], path)
-    code = program.compile_source(header["source"], path)
+def load(name: str, source: bytes) -> types.ModuleType | int:
+    """The loaded module; the exit code, if it did not come to its end."""
+    path = f"/box/{name.replace('.', '/')}.py"
+    module = program.fresh_module(name, path)
+    code = program.compile_source(source, path)
     if code is None:
         return program.SYNTAX_EXIT
     failed = program.run_code(code, module)
-    if failed is not None:
-        return program.finish(failed)
-    return Server(module, header["entry_point"])
+    return module if failed is None else program.finish(failed)
+
+
+class Desk:
+    """Where the tests ask. Its server is hired when something is asked that takes one: most answers are plain data."""
+
+    def __init__(self, module: types.ModuleType, entry_point: str | None, channel: int) -> None:
+        self.names = names = module.__dict__
+        self.entry = names.get(entry_point or "", _no_entry_point)
+        self.module = module
+        self.channel = channel
+        self.paper = PAPER
+        self.hired: Server | None = None
+
+    def server(self) -> "Server":
+        """The one server, and its end of the conversation."""
+        if self.hired is None:
+            self.hired = server = Server(self.module, self.entry)
+            server.peer = peer = rpc.Peer(self.channel, server.serve, server)
+            peer.on_call = server.call
+        return self.hired
 
 
 class _Callback:
@@ -85,11 +102,11 @@ _Callback.__hash__ = object.__hash__  # type: ignore[method-assign]  # defining 
 class Server(rpc.Hooks):
     """Carries out requests, and keeps the objects that the tests hold references to."""
 
-    def __init__(self, module: types.ModuleType, entry_point: str | None) -> None:
+    def __init__(self, module: types.ModuleType, entry: Any) -> None:
         self.peer: Any = None
-        self._paper: Any = _PAPER
+        self.paper: Any = PAPER
         self.names = module.__dict__
-        self.entry = module.__dict__.get(entry_point or "", _no_entry_point)
+        self.entry = entry
         self._objects: list[Any] = [module, self.entry]  # 0 and 1: the tests know these without asking
         self._numbers = {id(module): 0, id(self.entry): 1}
 
@@ -162,7 +179,7 @@ class Server(rpc.Hooks):
 
     def _printing(self, action: Any) -> list[Any]:
         """The value of an action, and what it printed: a test may be capturing standard output."""
-        outside, sys.stdout = sys.stdout, self._paper
+        outside, sys.stdout = sys.stdout, self.paper
         try:
             value = action()
         except BaseException:
@@ -176,7 +193,7 @@ class Server(rpc.Hooks):
 
     def captured(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> tuple[Any, str]:
         """The value of a call, and what it printed; after an exception ``printed`` still has that."""
-        outside, sys.stdout = sys.stdout, self._paper
+        outside, sys.stdout = sys.stdout, self.paper
         try:
             value = function(*args, **kwargs)
         finally:
@@ -185,10 +202,10 @@ class Server(rpc.Hooks):
 
     def printed(self) -> str:
         """What has been printed since the last time."""
-        if self._paper.closed:
-            self._paper = _paper()
-        self._paper.flush()
-        ink = self._paper.buffer
+        if self.paper.closed:
+            self.paper = _paper()
+        self.paper.flush()
+        ink = self.paper.buffer
         if not ink.tell():
             return ""
         text = ink.getvalue().decode("utf-8", "replace")
@@ -259,10 +276,10 @@ class Server(rpc.Hooks):
 
 
 def _paper() -> io.TextIOWrapper:
-    return io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape", newline="\n")
+    return io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape", newline="\n", write_through=True)
 
 
-_PAPER = _paper()  # made before the job's fork
+PAPER = _paper()  # made before the job's fork
 
 
 def _no_entry_point(*args: Any, **kwargs: Any) -> None:

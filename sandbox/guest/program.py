@@ -2,6 +2,7 @@
 
 import atexit
 import builtins
+import contextlib
 import io
 import os
 import sys
@@ -13,14 +14,15 @@ _ESCAPED = "backslashreplace"
 SYNTAX_EXIT = 71  # the source does not compile; only the engine's wording depends on it
 
 
-def main(header: dict[str, Any], channel: int) -> int:
-    """Runs ``/box/main.py`` (``header["source"]``) as ``__main__`` and returns its exit code."""
-    prepare(header)
+_own: tuple[str, bytes] | None = None
+
+
+def main(source: bytes, channel: int) -> int:
+    """Runs ``/box/main.py`` as ``__main__`` and returns its exit code."""
     module = fresh_module("__main__", SOURCE)
-    code = compile_source(header["source"], SOURCE)
+    code = compile_source(source, SOURCE)
     if code is None:
         return SYNTAX_EXIT
-    header.clear()
     return finish(run_code(code, module) or 0, module)
 
 
@@ -42,11 +44,10 @@ def settle(env: dict[str, str]) -> None:
         setattr(sys, f"__{name}__", stream)
 
 
-def prepare(header: dict[str, Any]) -> None:
+def prepare(args: list[str], env: dict[str, str]) -> None:
     """Arguments and environment of this job."""
-    sys.argv[1:] = header["args"]
-    if header["env"]:
-        os.environ.update(header["env"])
+    sys.argv[1:] = args
+    os.environ.update(env)
 
 
 def _exit(code: Any = None) -> None:
@@ -65,13 +66,16 @@ def _stream(fd: int, mode: str, errors: str, name: str) -> Any:
 def fresh_module(name: str, path: str) -> types.ModuleType:
     """A module that can be found under its name, so that pickle, dataclasses and typing work."""
     module = types.ModuleType(name)
-    module.__dict__.update(__file__=path, __builtins__=builtins, __cached__=None)
+    names = module.__dict__
+    names["__file__"], names["__builtins__"], names["__cached__"] = path, builtins, None
     sys.modules[name] = module
     return module
 
 
 def compile_source(source: bytes, path: str) -> types.CodeType | None:
     """Compiles, or prints the error as the interpreter would and returns None."""
+    global _own
+    _own = path, source
     try:
         return compile(source, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
@@ -101,8 +105,18 @@ def exit_code(code: Any) -> int:
     return 1
 
 
+def _write_own() -> None:
+    """Writes the program's source, if it is not there: a traceback shows lines of it."""
+    if _own is not None:
+        with contextlib.suppress(OSError, MemoryError):
+            fd = os.open(_own[0], os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            os.write(fd, _own[1])
+            os.close(fd)
+
+
 def _print_exception(drop: int) -> None:
     """Prints the current exception without the first ``drop`` frames, which are ours."""
+    _write_own()
     kind, value, trace = sys.exc_info()
     for _ in range(drop):
         trace = trace.tb_next if trace else None

@@ -22,6 +22,12 @@ REQUEST, ANSWER, RAISED, ASIDE, CALL, VALUE = range(6)
 a call with scalars, as most are, in few steps; ``[VALUE, x]`` answers one that gave a scalar and printed nothing."""
 
 
+def framed(text: str) -> bytes:
+    """A message as it crosses."""
+    body = text.encode("ascii")
+    return len(body).to_bytes(4, "big") + body
+
+
 class Gone(BaseException):
     """The other side has hung up. No Exception, so that tests cannot take it for one of the candidate's."""
 
@@ -96,8 +102,7 @@ class Peer:
 
     def send(self, text: str) -> None:
         """Sends a message."""
-        body = text.encode("ascii")
-        data = memoryview(len(body).to_bytes(4, "big") + body)
+        data = memoryview(framed(text))
         try:
             while data:
                 data = data[os.write(self.fd, data) :]

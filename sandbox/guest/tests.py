@@ -20,7 +20,6 @@ _Places = tuple[tuple[int, int], ...]
 
 def main(header: dict[str, Any], channel: int) -> int:
     """Runs the tests; writes ``{"tests": [[name, outcome, message], ...]}`` to the descriptor after the channel."""
-    program.prepare(header)
     report = examine(header, channel)
     os.pwrite(channel + 1, json.dumps(report).encode(), 0)
     return 0

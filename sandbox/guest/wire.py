@@ -34,6 +34,17 @@ def encode_scalars(head: int, *values: Any) -> str | None:
     return "".join(_write([head, *values], 0))
 
 
+def encode_plain(value: Any) -> str | None:
+    """The text of ``[1, [value, "", None, None]]``; None: the value is no plain data."""
+    kind = type(value)
+    if kind not in _SCALARS or (kind is int and not -_BIG < value < _BIG):
+        try:
+            value = pack(value, refuse)
+        except (CannotCross, RecursionError):
+            return None
+    return "".join(_write([1, [value, "", None, None]], 0))
+
+
 class Reader:
     """Turns texts back into values. ``hook`` builds what it knows of tags that are no plain data."""
 

@@ -1,16 +1,23 @@
-"""The first steps of a job in its own process: descriptors, limits, identity; then the guest takes over."""
+"""The first steps of a job in its own process: descriptors, limits, identity; then the guest takes over.
+
+Every object that a step is the first to use is a page to copy, so there are few: no helper, no attribute of a module.
+"""
 
 import _signal  # type: ignore[import-not-found]  # the C part of signal; typeshed does not list it
-import marshal
 import os
 import resource
+from marshal import loads
+from os import _exit, close, closerange, lseek, pread, setresgid, setresuid, setsid
+from resource import setrlimit
 from typing import Any, NoReturn
 
 from sandbox.guest import calls, examiner, module, program, tests
 from sandbox.jail import syscalls as sc
+from sandbox.jail.syscalls import raw_prctl
 
 JOB_ID = 1000
 _PAYLOAD, _FIRST_CHANNEL = 3, 4
+_HIGHEST = 1 << 16
 _GUESTS = {
     "program": program.main,
     "calls": calls.main,
@@ -32,69 +39,63 @@ def fix_limits() -> None:
         resource.setrlimit(name, (value, value))
 
 
-def start(order: dict[str, Any], fds: list[int], trouble: int, single_uid: bool, grouped: bool) -> NoReturn:
-    """Turns the forked process into the job described by ``order``; never returns.
+class Start:
+    """What the start of a job takes, read from its order by the zygote, where that costs no page."""
 
-    ``fds``: payload, stdin, stdout, stderr, channels..., files to collect into (the zygote's business). What goes wrong
-    before the job's own code begins is told through ``trouble``, which is closed by then: that is ours, not the job's.
+    def __init__(self, order: dict[str, Any], single_uid: bool, grouped: bool) -> None:
+        limits = [(resource.RLIMIT_STACK, order["stack"]), (resource.RLIMIT_NPROC, order["processes"])]
+        if not grouped:
+            limits.append((resource.RLIMIT_CPU, order["cpu_backstop"]))
+        self.limits = tuple((name, (value, value)) for name, value in limits)
+        self.file_size = (order["file_size"], order["file_size"])
+        self.guest = _GUESTS.get(order["guest"])
+        self.steps = (self.limits, self.file_size, self.guest, single_uid)
+
+
+def start(steps: tuple[Any, ...], last: int, trouble: int) -> NoReturn:
+    """Turns the forked process into a job; never returns.
+
+    ``steps``: those of ``Start``. Descriptors from 0 on: stdin, stdout, stderr, payload, channels..., up to below
+    ``last``; no other but ``trouble`` survives. What goes wrong before the job's own code begins is told through
+    ``trouble``, which is closed by then: that is ours, not the job's.
     """
     code = 1
     try:
         try:
-            if order["collect"]:
-                del fds[-len(order["collect"]) :]
-            trouble = _descriptors(fds, trouble)
-            header = _set_up(order, single_uid, grouped)
-            guest = _GUESTS.get(order["guest"])
+            closerange(last, trouble)
+            closerange(trouble + 1, _HIGHEST)
+            setsid()
+            limits, file_size, guest, single_uid = steps
+            for name, value in limits:
+                setrlimit(name, value)
+            if single_uid:
+                sc.set_capabilities(0)
+            else:
+                setresgid(JOB_ID, JOB_ID, JOB_ID)
+                setresuid(JOB_ID, JOB_ID, JOB_ID)
+            inward, args, env, files, body = loads(pread(_PAYLOAD, lseek(_PAYLOAD, 0, 2), 0))
+            close(_PAYLOAD)
+            if not inward:
+                raw_prctl(sc.PR_SET_DUMPABLE, 1, 0, 0, 0)  # /proc/self belongs to the job again, as /dev/stdin needs
+                if guest:  # the function of the module signal wraps numbers in enumerations: 40 pages for each job
+                    _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+            if files:
+                _write_files(files)
+            setrlimit(resource.RLIMIT_FSIZE, file_size)
         except BaseException as error:
             os.write(trouble, f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:4000])
-            os._exit(1)
-        os.close(trouble)
-        if guest:  # the function of the module signal wraps numbers in enumerations: 40 pages for each job
-            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
-        code = guest(header, _FIRST_CHANNEL) if guest else _execute(header)
+            _exit(1)
+        close(trouble)
+        if guest:
+            if args or env:
+                program.prepare(args, env)
+            code = guest(body, _FIRST_CHANNEL)
+        else:
+            code = _execute(body, env or {})
     except BaseException as error:
         os.write(2, f"{type(error).__name__}: {error}\n".encode("utf-8", "replace"))
     finally:
-        os._exit(code)
-
-
-def _set_up(order: dict[str, Any], single_uid: bool, grouped: bool) -> dict[str, Any]:
-    os.setsid()
-    resource.setrlimit(resource.RLIMIT_STACK, (order["stack"], order["stack"]))
-    resource.setrlimit(resource.RLIMIT_NPROC, (order["processes"], order["processes"]))
-    if not grouped:
-        resource.setrlimit(resource.RLIMIT_CPU, (order["cpu_backstop"], order["cpu_backstop"]))
-    _identity(single_uid)
-    header: dict[str, Any] = marshal.loads(os.pread(_PAYLOAD, os.lseek(_PAYLOAD, 0, os.SEEK_END), 0))
-    os.close(_PAYLOAD)
-    _write_files(header["files"])
-    resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_size"], order["file_size"]))
-    return header
-
-
-def _descriptors(fds: list[int], trouble: int) -> int:
-    """Renumbers what the job gets and closes everything else; returns the new number of ``trouble``."""
-    os.dup2(fds[1], 0)
-    os.dup2(fds[2], 1)
-    os.dup2(fds[3], 2)
-    os.dup2(fds[0], _PAYLOAD)
-    last = _FIRST_CHANNEL
-    for channel in fds[4:]:
-        os.dup2(channel, last, False)
-        last += 1
-    os.dup2(trouble, last, False)
-    os.closerange(last + 1, 1 << 16)
-    return last
-
-
-def _identity(single_uid: bool) -> None:
-    if single_uid:
-        sc.set_capabilities(0)
-    else:
-        os.setresgid(JOB_ID, JOB_ID, JOB_ID)
-        os.setresuid(JOB_ID, JOB_ID, JOB_ID)
-    sc.raw_prctl(sc.PR_SET_DUMPABLE, 1, 0, 0, 0)  # /proc/self belongs to the job again, as /dev/stdin needs
+        _exit(code)
 
 
 def _write_files(files: list[tuple[str, bytes, bool]]) -> None:
@@ -109,11 +110,11 @@ def _write_files(files: list[tuple[str, bytes, bool]]) -> None:
         os.close(fd)
 
 
-def _execute(header: dict[str, Any]) -> int:
+def _execute(argv: list[str], env: dict[str, str]) -> int:
     for number in (_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGINT):
         _signal.signal(number, _signal.SIG_DFL)
     try:
-        os.execve(header["argv"][0], header["argv"], header["env"])
+        os.execve(argv[0], argv, env)
     except OSError as error:
-        os.write(2, f"{header['argv'][0]}: {error.strerror}\n".encode())
+        os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
         return 127

@@ -45,6 +45,19 @@ def _where(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}{place}"[:4000]
 
 
+def _keep_free(*fds: int) -> list[int]:
+    """Has all that is opened from now on get numbers above those of jobs; moves ``fds`` there."""
+    from sandbox.jail.zygote import FIRST_OWN_FD
+
+    for fd in range(3, FIRST_OWN_FD):
+        if fd not in fds:
+            os.dup2(0, fd)
+    moved = [os.dup(fd) for fd in fds]
+    for fd in fds:
+        os.dup2(0, fd)
+    return moved
+
+
 def _keep(config: dict[str, Any], control: _socket.socket, driver: int) -> int:
     from sandbox.jail import cgroup, zygote
     from sandbox.jail import syscalls as sc
@@ -123,6 +136,7 @@ def main() -> NoReturn:
     _raise_stack_limit()
     control_fd, driver = int(sys.argv[1]), int(sys.argv[2])
     sys.path.insert(0, os.path.dirname(os.path.dirname(_HERE)))
+    control_fd, driver = _keep_free(control_fd, driver)
     control = _socket.socket(fileno=control_fd)
     config = marshal.loads(control.recv(1 << 20))
     code = 1

@@ -7,9 +7,9 @@ shared by all jobs; what happens after it is paid, with the pages it writes, by 
 import marshal
 import os
 import sys
-from typing import Any
+import types
 
-from sandbox.guest import ahead, calls, module, rpc, wire
+from sandbox.guest import ahead, calls, module, wire
 
 _NAME = "warmup"
 _PASSES = 12  # CPython 3.11 adapts a function after its eighth call
@@ -48,26 +48,38 @@ for _ in range(9):
     count([1, 2, 3, 4])
     Box(1).measure(1, 2, 3)
 '''
-_CALLS = [(0, [[3, 1, 2]], {}), (-1, [[1.5, -2], 4], {}), (-1, [["a"]], {}), (0, [[]], {"factor": 1})]
+_PLAIN_CALLS: list[tuple[int, list[object], dict[str, object]]] = [
+    (-1, [[3, 1, 2]], {}),
+    (-1, [[1.5, -2], 4], {}),
+    (-1, [["a"]], {}),
+]
+_CALLS: list[tuple[int, list[object], dict[str, object]]] = [
+    (0, [[3, 1, 2]], {}),
+    (-1, [[1.5, -2], 4], {}),
+    (-1, [["a"]], {}),
+    (0, [[]], {"factor": 1}),
+]
 
 
 def run() -> None:
     """Loads a program and answers for it, over and over."""
     ours, theirs = os.pipe()
     answers = os.open("/tmp", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    plan = {"names": ("count", "missing"), "calls": marshal.dumps(_CALLS), "all": True}
-    packed = marshal.dumps({"source": _SOURCE, "files": [("warmup.py", _SOURCE, False)], "args": [], "env": {}})
+    packed = marshal.dumps((_NAME, _SOURCE))
+    plans = [((), marshal.dumps(_PLAIN_CALLS), True), (("count", "missing"), marshal.dumps(_CALLS), True)]
     case = wire.encode(([[3, 1, 2]], {"factor": 2})).encode()
     told = {"entry_point": "count", "arg_types": None, "prelude": None, "return_type": None, "compare": None}
     try:
         for _ in range(_PASSES):
-            header: dict[str, Any] = {**marshal.loads(packed), "module": _NAME, "entry_point": "count"}
-            server = module.load(header)
-            assert isinstance(server, module.Server)
-            ahead.answer(server, rpc.Peer(theirs, server.serve, server), plan, answers)
+            name, source = marshal.loads(packed)
+            loaded = module.load(name, source)
+            assert isinstance(loaded, types.ModuleType)
+            desk = module.Desk(loaded, "count", theirs)
+            for plan in plans:
+                ahead.answer(desk, plan, answers)
             os.read(ours, 4096)
-            wire.decode(server.call(1, ["ab"]))
-            calls.answer(told, server.names, case)
+            wire.decode(desk.server().call(1, ["ab"]))
+            calls.answer(told, loaded.__dict__, case)
     finally:
         for fd in (ours, theirs, answers):
             os.close(fd)

@@ -14,6 +14,7 @@ _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _IDLE = 1.0  # seconds between looks at a job that is far from its limits
 _SAMPLE = 0.01  # seconds between samples of memory where no control group counts it
+_OUTPUTS = (1, 2)  # the zygote has a job's descriptors under the same numbers
 _WALL = 0x40000000  # __WALL: children of every kind
 _CEILING = 20  # wall clock is given up at this multiple of its limit, however long the job waited for a CPU
 
@@ -146,7 +147,7 @@ class Watch:
             self._rss_peak = max(self._rss_peak, self._memory())
             if self._rss_peak > order["memory"]:
                 return "memory"
-        if any(os.fstat(fd).st_size > order["output"] for fd in self._outputs):
+        if any(os.fstat(fd).st_size > order["output"] for fd in _OUTPUTS):
             return "output"
         return ""
 
@@ -157,7 +158,7 @@ class Watch:
             return False
         return bool(self.meter.oom_kills(events) > self.meter.oom_kills(self._oom_events))
 
-    def wait(self, pid: int, stdout: int, stderr: int) -> tuple[str, int | None, float, float, int]:
+    def wait(self, pid: int) -> tuple[str, int | None, float, float, int]:
         """Waits for the end of the job, or ends it; afterwards none of its processes is left.
 
         Little is touched before the first look: each page written while the job runs is a page copied.
@@ -166,7 +167,6 @@ class Watch:
             The first arguments of ``report.pack``.
         """
         self._main = pid
-        self._outputs = (stdout, stderr)
         pidfd = os.pidfd_open(pid)
         self._poll.register(pidfd, select.POLLIN)
         events = self._poll.poll(self._first_look)
@@ -248,7 +248,7 @@ class Watch:
             killed_for_memory = peak > self._order["memory"]
         if killed_for_memory:
             over = "memory"
-        elif over in ("", "memory") and any(_size(fd) > self._order["output"] for fd in self._outputs):
+        elif over in ("", "memory") and any(_size(fd) > self._order["output"] for fd in _OUTPUTS):
             over = "output"
         return over, self._main_status, cpu, wall, peak
 

@@ -20,9 +20,8 @@ from sandbox.jail import child, landlock, report, root, scratch, seccomp, warmup
 from sandbox.jail import syscalls as sc
 from sandbox.jail.watch import Watch
 
-_FIRST_JOB_FD = (
-    40  # descriptors below are the zygote's own or placeholders, so that a child can renumber its own freely
-)
+FIRST_OWN_FD = 100
+"""Those of the zygote begin here, so that what a job is sent arrives under the numbers that the job has it under."""
 _THREAD_STACK = 8 << 20
 _FD_SPACE = _socket.CMSG_SPACE(64 * 4)
 
@@ -60,11 +59,6 @@ def run(
     sc.prctl(sc.PR_SET_DUMPABLE, 1)  # without it /proc/self is somebody else's
     volunteer = _Volunteer()
     sc.prctl(sc.PR_SET_DUMPABLE, 0)
-    for fd in range(3, _FIRST_JOB_FD):
-        try:
-            os.fstat(fd)
-        except OSError:
-            os.dup2(0, fd)
     os.chdir("/box")
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # process 1 cannot be signalled from inside by what it does not handle
     sc.set_thread_stack(_THREAD_STACK)
@@ -142,6 +136,9 @@ def _serve(control: _socket.socket, driver: int, watch: Watch, single_uid: bool,
     grouped = watch.meter is not None
     known = b""
     order: dict[str, Any] = {}
+    steps: tuple[Any, ...] = ()
+    collect: list[str] = []
+    os.closerange(0, FIRST_OWN_FD)
     while True:
         for ready, _ in poll.poll():
             if ready == driver:
@@ -151,34 +148,37 @@ def _serve(control: _socket.socket, driver: int, watch: Watch, single_uid: bool,
             os._exit(0)
         if not ancillary:  # meant for a job that ended before it arrived
             continue
-        fds = _descriptors(ancillary)
+        count = _count(ancillary)
         if message != known:  # a worker mostly gets the same order: it says nothing of the program
             order, known = marshal.loads(message), message
             order["stack"] = min(order["stack"], ceiling)
             order["processes"] += 2 if single_uid else 0  # keeper and zygote share the uid there
+            steps = child.Start(order, single_uid, grouped).steps
+            collect = order["collect"]
         watch.begin(order)
         if grouped:
             volunteer.step_forward()
         pid = os.fork()
         if pid == 0:
-            child.start(order, fds, trouble_in, single_uid, grouped)
+            child.start(steps, count - len(collect), trouble_in)
         if grouped:
             volunteer.step_back()
-        seen = watch.wait(pid, fds[2], fds[3])
-        if order["collect"]:
-            first = len(fds) - len(order["collect"])
-            for path, fd in zip(order["collect"], fds[first:], strict=True):
-                scratch.collect(path, fd, order["collect_bytes"])
-        for fd in fds:
-            os.close(fd)
+        seen = watch.wait(pid)
+        for path, fd in zip(collect, range(count - len(collect), count), strict=True):
+            scratch.collect(path, fd, order["collect_bytes"])
+        os.closerange(0, count)
         control.send(report.pack(*seen, clean.wipe(), _read_trouble(trouble) if seen[1] else b""))
 
 
-def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
-    found: list[int] = []
+def _count(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """How many descriptors have arrived: 0, 1, 2 and so on, the lowest that were free."""
+    count = 0
     for _, _, data in ancillary:
-        found += memoryview(data).cast("i")
-    return found
+        for fd in memoryview(data).cast("i"):
+            if fd != count:
+                raise RuntimeError(f"descriptor {fd} arrived where {count} was free")
+            count += 1
+    return count
 
 
 def _read_trouble(fd: int) -> bytes:

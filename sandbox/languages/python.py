@@ -5,7 +5,7 @@ import importlib.util
 import os
 import re
 import sys
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from sandbox.jail.root import visible
@@ -51,6 +51,34 @@ ENV = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
+
+
+_INWARD_MODULES = {
+    "abc", "array", "bisect", "cmath", "collections", "collections.abc", "contextlib", "copy", "dataclasses",
+    "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "numbers",
+    "operator", "random", "re", "statistics", "string", "sys", "time", "types", "typing",
+}  # fmt: skip
+_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import\b|import[ \t]+([\w., \t]+)$)", re.M)
+_OUTWARD = re.compile(
+    r"\b(?:open|exec|eval|compile|globals|vars|breakpoint|help|modules|import_module|_getframe|current_frames|argv|"
+    r"__(?:file|loader|spec|import|builtins|cached|globals|subclasses|self|dict)__)\b"
+)
+
+
+@lru_cache(maxsize=512)
+def is_inward(code: str) -> bool:
+    """Whether a Python program cannot come to look for its own source, /proc or signals, by the words in it.
+
+    Such a program is spared what it would not see. It is about cost only: one that finds a way past these words does
+    not find its source, and nothing else.
+    """
+    if _OUTWARD.search(code):
+        return False
+    found = _IMPORT.findall(code)
+    if len(found) != len(re.findall(r"\bimport\b", code)):
+        return False
+    names = (name.partition(" as ")[0].strip() for one, many in found for name in (one or many).split(","))
+    return all(name in _INWARD_MODULES for name in names)
 
 
 def interpreter() -> str:
