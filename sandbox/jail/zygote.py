@@ -16,7 +16,7 @@ import sys
 from typing import Any, NoReturn
 
 from sandbox.guest import program
-from sandbox.jail import child, landlock, report, root, scratch, seccomp, warmup
+from sandbox.jail import child, dense, landlock, report, root, scratch, seccomp, warmup
 from sandbox.jail import syscalls as sc
 from sandbox.jail.watch import Watch
 
@@ -58,12 +58,15 @@ def run(
     sc.install_filter(seccomp.program(memfd=meter is not None))
     sc.prctl(sc.PR_SET_DUMPABLE, 1)  # without it /proc/self is somebody else's
     volunteer = _Volunteer()
+    _forget_ourselves()
+    gc.collect()
+    if config["image"]["preload"]:
+        dense.settle()
     sc.prctl(sc.PR_SET_DUMPABLE, 0)
     os.chdir("/box")
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # process 1 cannot be signalled from inside by what it does not handle
     sc.set_thread_stack(_THREAD_STACK)
     child.fix_limits()
-    _forget_ourselves()
     watch = Watch(meter, proc, driver, control)
     gc.collect()
     gc.freeze()
