@@ -24,7 +24,7 @@ from sandbox.languages.python import Python
 from sandbox.plain_tests import is_plain
 from sandbox.pool import Pool
 from sandbox.process import closing, empty, outcome, pack, pack_python, read, sealed
-from sandbox.verdicts import case_result, describe, python_syntax, summarize, verdict_of
+from sandbox.verdicts import case_result, describe, python_syntax, verdict_of
 
 _TESTS_MB = 256
 """Memory that the tests get beside ``limits.memory_mb``: a test framework is not the candidate's to pay for."""
@@ -165,30 +165,34 @@ def _tests_header(tests: UnitTests, ahead: Foreseen | None) -> dict[str, Any]:
 
 
 def _result(job: SandboxJob, candidate: Outcome, test_side: Outcome, report: dict[str, Any], isolation: str) -> Result:
-    both = replace(
-        candidate,
-        cpu_s=round(candidate.cpu_s + test_side.cpu_s, 6),
-        wall_s=test_side.wall_s,
-        stdout=candidate.stdout + test_side.stdout,
-        stderr=candidate.stderr + test_side.stderr,
+    cpu_s, stdout, stderr = (
+        round(candidate.cpu_s + test_side.cpu_s, 6),
+        candidate.stdout + test_side.stdout,
+        candidate.stderr + test_side.stderr,
     )
     cases = [
         CaseResult(verdict=_OUTCOMES[outcome], message=f"{name}: {message}" if message else name)
         for name, outcome, message in report.get("tests", [])
     ]
     verdict, message = _overall(candidate, test_side, report, cases)
-    result = summarize(job, cases or [case_result(both, verdict, message)], [both], isolation, shown=both)
+    if not cases:
+        cases = [case_result(replace(candidate, cpu_s=cpu_s, wall_s=test_side.wall_s), verdict, message)]
     stopped = candidate.exit_code is None and candidate.signal is not None and not candidate.limit
-    return result.model_copy(
-        update={
-            "verdict": verdict,
-            "message": message,
-            "cpu_s": both.cpu_s,
-            "wall_s": both.wall_s,
-            "memory_mb": candidate.memory_mb,
-            "exit_code": None if stopped else candidate.exit_code,
-            "signal": None if stopped else candidate.signal,
-        }
+    return Result(
+        id=job.id,
+        verdict=verdict,
+        cases=cases,
+        cpu_s=cpu_s,
+        wall_s=test_side.wall_s,
+        memory_mb=candidate.memory_mb,
+        exit_code=None if stopped else candidate.exit_code,
+        signal=None if stopped else candidate.signal,
+        stdout=stdout.decode("utf-8", "replace"),
+        stderr=stderr.decode("utf-8", "replace"),
+        stdout_cut=candidate.stdout_cut,
+        stderr_cut=candidate.stderr_cut,
+        message=message,
+        isolation=isolation,
     )
 
 

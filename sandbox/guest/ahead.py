@@ -144,6 +144,11 @@ class Answers:
         return self._next()
 
     def _next(self) -> list[Any] | None:
+        start = self._at + 4
+        end = start + int.from_bytes(self._data[self._at : start], "big")
+        if start <= end <= len(self._data):  # as for most: it has been read already
+            self._at = end
+            return self._peer.parse(self._data[start:end])
         while True:
             text = self._frame()
             if text is not None:

@@ -15,6 +15,7 @@ SYNTAX_EXIT = 71  # the source does not compile; only the engine's wording depen
 
 
 _own: tuple[str, bytes] | None = None
+_blank: dict[str, types.ModuleType] = {}  # made before a job's fork, each taken once
 
 
 def main(source: bytes, channel: int) -> int:
@@ -32,6 +33,7 @@ def settle(env: dict[str, str]) -> None:
     os.environ.update(env)
     sys.argv[:] = [SOURCE]
     sys.path.insert(0, "/box")
+    _blank.update((name, _new_module(name)) for name in ("__main__", "solution"))
     for name in ("exit", "quit"):  # site, which defines them, was left out
         setattr(builtins, name, _exit)
     for fd, name, mode, errors in (
@@ -65,10 +67,15 @@ def _stream(fd: int, mode: str, errors: str, name: str) -> Any:
 
 def fresh_module(name: str, path: str) -> types.ModuleType:
     """A module that can be found under its name, so that pickle, dataclasses and typing work."""
-    module = types.ModuleType(name)
-    names = module.__dict__
-    names["__file__"], names["__builtins__"], names["__cached__"] = path, builtins, None
+    module = _blank.pop(name, None) or _new_module(name)
+    module.__dict__["__file__"] = path
     sys.modules[name] = module
+    return module
+
+
+def _new_module(name: str) -> types.ModuleType:
+    module = types.ModuleType(name)
+    module.__dict__.update(__file__="", __builtins__=builtins, __cached__=None)
     return module
 
 

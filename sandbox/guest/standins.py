@@ -101,8 +101,12 @@ class Link(rpc.Hooks):
 
     def call(self, function: Standin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Calls a function of the candidate; arguments that it changed are changed here."""
+        message = self.ahead.next(function) if self.ahead is not None else None
+        match message:
+            case [1, [value, "", None, None]]:  # as most are
+                return value
         try:
-            answer = self._answer(function, args, kwargs)
+            answer = self._answer(message, function, args, kwargs)
             (value, changed, same), printed = self._unpack_call(answer)
         except _ENDINGS as error:
             # let through, it would silently end a loop of the tests
@@ -117,8 +121,7 @@ class Link(rpc.Hooks):
             rpc.update(kwargs, changed[1])
         return value
 
-    def _answer(self, function: Standin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        message = self.ahead.next(function) if self.ahead is not None else None
+    def _answer(self, message: Any, function: Standin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         match message:
             case None:
                 text = None if kwargs else wire.encode_scalars(rpc.CALL, function._standin[1], *args)

@@ -194,6 +194,7 @@ class Meter:
             return opened(path, flags) if os.path.exists(path) else -1
 
         self._pids_max = opened(f"{pids}/pids.max", os.O_WRONLY)
+        self._pids_now = opened(f"{pids}/pids.current", os.O_RDONLY)
         if version == 1:
             self._cpu = opened(f"{paths['cpuacct']}/cpuacct.usage", os.O_RDONLY)
             self._limit = opened(f"{memory}/memory.limit_in_bytes", os.O_WRONLY)
@@ -259,6 +260,10 @@ class Meter:
         if self.version == 1:
             return int(os.pread(self._cpu, 32, 0)) / 1e9
         return int(os.pread(self._cpu, 128, 0).split(b"\n", 1)[0].split()[1]) / 1e6
+
+    def alone(self) -> bool:
+        """Whether one task is left in the group; one that nobody has waited for counts."""
+        return os.pread(self._pids_now, 32, 0) == b"1\n"
 
     def oom_events(self) -> bytes:
         """The kernel's account of memory shortages in the group."""

@@ -212,14 +212,18 @@ class Watch:
     def _reap(self, flags: int) -> bool:
         """Takes one ended process; False: there is none, or none has ended yet (``flags`` WNOHANG)."""
         try:
-            pid, status, usage = os.wait4(-1, flags)
+            if self.meter:  # it knows the figures
+                pid, status = os.waitpid(-1, flags)
+            else:
+                pid, status, usage = os.wait4(-1, flags)
         except ChildProcessError:
             self._alone = True
             return False
         if pid == 0:
             return False
-        self._reaped_cpu += usage.ru_utime + usage.ru_stime
-        self._rss_peak = max(self._rss_peak, usage.ru_maxrss * 1024)
+        if not self.meter:
+            self._reaped_cpu += usage.ru_utime + usage.ru_stime
+            self._rss_peak = max(self._rss_peak, usage.ru_maxrss * 1024)
         if pid == self._main:
             self._main_status = status
         return True
@@ -229,7 +233,8 @@ class Watch:
         self._alone = False
         if not over:
             while self._reap(os.WNOHANG | _WALL):
-                pass
+                if self.meter and self.meter.alone():
+                    return
         if self._alone:
             return
         with contextlib.suppress(ProcessLookupError):
