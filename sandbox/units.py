@@ -30,6 +30,8 @@ _TESTS_MB = 256
 """Memory that the tests get beside ``limits.memory_mb``: a test framework is not the candidate's to pay for."""
 _REPORT_BYTES = 16 << 20
 _PARTING = 0.02  # seconds for a candidate that has nothing left to do to end by itself, which is cheaper than a kill
+_HEAD_START = 0.01
+"""Seconds after which tests begin beside a candidate that needs no word of them: most have ended, and no one waits."""
 _OUTCOMES: dict[str, Verdict] = {
     "passed": "accepted",
     "skipped": "accepted",
@@ -83,6 +85,8 @@ class _Sides:
             self._joined() as (fds, ours, theirs),
         ):
             self._start_candidate(container, fds, theirs, ahead, answers=1)
+            if ahead is not None and ahead.all:
+                container.has_report(_HEAD_START)
             header = {**_tests_header(self._tests, ahead), "cap": job.limits.output_kb * 1024}
             examined = examiner.run(header, [ours.fileno(), fds[4]], container, more)
             ours.close()
