@@ -4,7 +4,7 @@ Every arm is a stage of the pipeline (settings, inputs, manifest, resume), so no
 experiments are run, and a killed one goes on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,11 @@ class Lab:
         folder = self._run_folder(seed) / arm.name
         [accuracy] = read_rows(folder / EVALUATION)
         return Trained(read_metrics(folder / METRICS), read_metrics(folder / TIMINGS), dict(accuracy))
+
+    def seconds(self, seeds: Iterable[int]) -> float:
+        """Wall time of all training steps of these seeds so far, whichever experiment needed them."""
+        files = (path for seed in seeds for path in self._run_folder(seed).glob(f"*/{TIMINGS}"))
+        return sum(float(row["seconds"]) for path in files for row in read_metrics(path))
 
     def _distil(self, seed: int) -> None:
         for stage in stages_of(self._of(seed)):

@@ -1,7 +1,6 @@
 """The ledger of the paper's findings: one JSON, one picture and one row for each, with the command that repeats it."""
 
 import json
-import resource
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -55,9 +54,8 @@ def prove(
     lab = Lab(recipe, work, show)
     records = []
     for claim in chosen:
-        begin = _cpu_seconds()
         outcome = claim.run(lab, seeds)
-        record = _record(claim, outcome, recipe, seeds, command) | {"cpu_minutes": (_cpu_seconds() - begin) / 60}
+        record = _record(claim, outcome, recipe, seeds, command) | {"training_minutes": lab.seconds(seeds) / 60}
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / f"{claim.name}.json", record)
         (out / f"{claim.name}.svg").write_text(picture(outcome), encoding="utf-8")
@@ -121,11 +119,6 @@ def _record(claim: Claim, outcome: Outcome, recipe: Recipe, seeds: Sequence[int]
         "environment": environment(),
         "commit": _commit(),
     }
-
-
-def _cpu_seconds() -> float:
-    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
 def _commit() -> str | None:
