@@ -56,7 +56,7 @@ def baseline(
         content = record_baseline(pipeline.recipe, run, stages, reason)
     for name, points in content["history"][-1]["points"].items():
         typer.echo(f"{name:18} {'  '.join(f'{domain} {value:.2f}' for domain, value in points.items())}")
-    typer.echo(f"baseline: {baseline_path(content['recipe'])}")
+    typer.echo(f"baseline: {baseline_path(content['name'])}")
 
 
 @contextmanager

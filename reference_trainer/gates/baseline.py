@@ -75,7 +75,7 @@ def record_baseline(recipe: Recipe, run: Path, stages: list[str], reason: str) -
         "recorded": now(),
         "reason": reason.strip(),
         "commit": _commit(),
-        "recipe": digest(recipe.model_dump(mode="json"))[:16],
+        "settings": digest(recipe.model_dump(mode="json"))[:16],
         "seed": recipe.seed,
         "environment": next(iter(records.values()))["environment"],
     }
@@ -88,7 +88,7 @@ def record_baseline(recipe: Recipe, run: Path, stages: list[str], reason: str) -
     }
     points = {s: {d: round(100 * row["score"], 2) for d, row in of.items()} for s, of in scores.items()}
     history = [*(before["history"] if before else ()), {**entry, "points": points}]
-    body = {"schema_version": SCHEMA_VERSION, "recipe": recipe.name, **entry, "stages": scores, "history": history}
+    body = {"schema_version": SCHEMA_VERSION, "name": recipe.name, **entry, "stages": scores, "history": history}
     content: dict[str, Any] = json.loads(json.dumps(body))
     content["digest"] = digest(content)
     path.parent.mkdir(parents=True, exist_ok=True)
