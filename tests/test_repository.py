@@ -106,7 +106,7 @@ def test_every_environment_of_tox_says_what_it_verifies_and_against_what() -> No
     tox.read(ROOT / "tox.ini")
     names = [name.strip() for name in tox["tox"]["env_list"].replace("\n", ",").split(",") if name.strip()]
     every = [section.removeprefix("testenv:") for section in tox.sections() if section.startswith("testenv:")]
-    assert sorted(names) == sorted(every)
+    assert sorted(names) == sorted(name for name in every if not name.startswith("gate-"))
     for name in every:
         section = tox[f"testenv:{name}"]
         assert len(section["description"]) > 10, name

@@ -173,6 +173,7 @@ def test_commands(run, baselines):
     assert shell.invoke(app, ["baseline", str(run.folder)]).exit_code == 2  # no reason
     taken = shell.invoke(app, ["baseline", str(run.folder), "--reason", "first run"])
     assert taken.exit_code == 0, taken.output
+    assert f"baseline: {baseline_path('tiny')}" in taken.output
     assert read_baseline("tiny")["history"][0]["reason"] == "first run"
     wrong = shell.invoke(app, ["gate", str(run.folder), "selct"])
     assert isinstance(wrong.exception, UsageError)
