@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.perf import sandbox_growth, sandbox_humaneval, sandbox_stdin
+from benchmarks.perf import sandbox_humaneval, sandbox_stdin
 from benchmarks.perf.sandbox_meter import descendants, tree_cpu_ms
 from benchmarks.perf.sandbox_race import Contender, race, running
 
