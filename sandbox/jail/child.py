@@ -39,23 +39,19 @@ def fix_limits() -> None:
         resource.setrlimit(name, (value, value))
 
 
-class Start:
-    """What the start of a job takes, read from its order by the zygote, where that costs no page."""
-
-    def __init__(self, order: dict[str, Any], single_uid: bool, grouped: bool) -> None:
-        limits = [(resource.RLIMIT_STACK, order["stack"]), (resource.RLIMIT_NPROC, order["processes"])]
-        if not grouped:
-            limits.append((resource.RLIMIT_CPU, order["cpu_backstop"]))
-        self.limits = tuple((name, (value, value)) for name, value in limits)
-        self.file_size = (order["file_size"], order["file_size"])
-        self.guest = _GUESTS.get(order["guest"])
-        self.steps = (self.limits, self.file_size, self.guest, single_uid)
+def steps_of(order: dict[str, Any], single_uid: bool, grouped: bool) -> tuple[Any, ...]:
+    """What ``start`` takes, read from the order by the zygote, where that costs no page."""
+    limits = [(resource.RLIMIT_STACK, order["stack"]), (resource.RLIMIT_NPROC, order["processes"])]
+    if not grouped:
+        limits.append((resource.RLIMIT_CPU, order["cpu_backstop"]))
+    both = tuple((name, (value, value)) for name, value in limits)
+    return both, (order["file_size"], order["file_size"]), _GUESTS.get(order["guest"]), single_uid
 
 
 def start(steps: tuple[Any, ...], last: int, trouble: int) -> NoReturn:
     """Turns the forked process into a job; never returns.
 
-    ``steps``: those of ``Start``. Descriptors from 0 on: stdin, stdout, stderr, payload, channels..., up to below
+    ``steps``: from ``steps_of``. Descriptors from 0 on: stdin, stdout, stderr, payload, channels..., up to below
     ``last``; no other but ``trouble`` survives. What goes wrong before the job's own code begins is told through
     ``trouble``, which is closed by then: that is ours, not the job's.
     """

@@ -156,7 +156,7 @@ def _serve(control: _socket.socket, driver: int, watch: Watch, single_uid: bool,
             order, known = marshal.loads(message), message
             order["stack"] = min(order["stack"], ceiling)
             order["processes"] += 2 if single_uid else 0  # keeper and zygote share the uid there
-            steps = child.Start(order, single_uid, grouped).steps
+            steps = child.steps_of(order, single_uid, grouped)
             collect = order["collect"]
         watch.begin(order)
         if grouped:

@@ -14,13 +14,6 @@ from sandbox.equality import difference
 from sandbox.guest import wire
 from sandbox.literals import literal
 
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(workers=1) as made:
-        yield made
-
-
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.complex_numbers()
 hashable = st.recursive(scalars, lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=4), max_leaves=6)
 values = st.recursive(

@@ -1,17 +1,9 @@
 """A program that cannot come to look for its own source is not given it; one that looks finds it."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from sandbox import Sandbox
 from sandbox.languages.python import is_inward
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(workers=1) as found:
-        yield found
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,10 @@
 """Mode ``judge``: cases, checkers, what is reported."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from sandbox import Sandbox
 from sandbox.checkers import check
 from sandbox.job import Checker
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(workers=1) as made:
-        yield made
 
 
 @pytest.mark.parametrize(

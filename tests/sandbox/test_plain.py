@@ -1,17 +1,9 @@
 """Tests that leave nothing behind run in a warm process: which they are, and that nothing is left of them."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from sandbox import Sandbox
 from sandbox.plain_tests import is_plain
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(workers=1) as found:
-        yield found
 
 
 @pytest.mark.parametrize(

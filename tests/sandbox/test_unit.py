@@ -1,18 +1,9 @@
 """Mode ``unit``: what honest tests need crosses between the two processes; what does not, fails with a clear error."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from sandbox import Sandbox
 from sandbox.guest import rpc
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(workers=1) as made:
-        yield made
-
 
 # name: (candidate, asserts that hold)
 HONEST = {

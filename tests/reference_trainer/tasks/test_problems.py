@@ -12,6 +12,7 @@ from harness.errors import UsageError
 from harness.loaders.read import read_rows
 from reference_trainer.tasks import DOMAINS, SPLITS, demonstrations, draw_problems, problem_set, split_of
 from reference_trainer.tasks.arithmetic import steps
+from reference_trainer.tasks.corpus import documents
 from reference_trainer.tasks.files import read_problems, write_toy
 from reference_trainer.tasks.problems import TOYS
 from reference_trainer.tasks.programs import problem_of, shown
@@ -171,3 +172,15 @@ def test_a_row_that_is_no_toy_problem_is_named(tmp_path: Path):
 def test_draws_go_on_for_ever():
     source = draw_problems("science", "validation", 0, (1,))
     assert len([next(source) for _ in range(500)]) == 500
+
+
+@given(seeds)
+def test_documents_for_pretraining_are_solved_training_problems_that_answer_nobody(seed):
+    problems = {domain: draw_problems(domain, "train", seed) for domain in DOMAINS}
+    for statement, solution in documents(30, seed):
+        domain = {"f": "code", "=": "math"}.get(statement[0] if statement[0] == "f" else statement[-1], "science")
+        problem = next(problems[domain])
+        assert statement.rstrip(":") == problem.question.removesuffix("?")
+        assert TOYS[domain].careful(problem).startswith(solution)
+        assert solution
+        assert not any(mark in statement + solution for mark in ("boxed", "```", "<user>", "<assistant>"))
